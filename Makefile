@@ -1,0 +1,57 @@
+# Everything a person needs: `make demo`, `make test`. Each sets up what it needs in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SOURCES := src tests results
+
+.PHONY: demo test test-browser check format docs measure tables families gallery clean
+
+demo: $(VENV)/.demo  ## train a network with and without a transformer, and make a page of it (4 minutes)
+	$(BIN)/stn train --data digits --distortion RTS --compare cnn,st-cnn --name demo --overwrite \
+		--steps 800 --batch-size 128 --filters 32
+
+test: $(VENV)/.dev  ## all tests but the browser's
+	$(BIN)/python -m pytest -q
+
+test-browser: $(VENV)/.dev  ## open a report in a headless Chromium, which must be installed
+	$(BIN)/python -m pytest -q -m browser tests
+
+check: $(VENV)/.dev  ## format, lint, types
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## mend what can be mended by itself
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+docs: $(VENV)/.dev  ## the documentation as a site in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+measure: $(VENV)/.dev  ## run what the README's table reports (hours), then write the table
+	$(BIN)/python results/measure.py
+
+tables: $(VENV)/.dev  ## write the README's table from results/
+	$(BIN)/python results/tables.py
+
+families: $(VENV)/.dev  ## write the table in docs/families.md from its tests
+	$(BIN)/python results/families.py
+
+gallery: $(VENV)/.dev  ## draw the pictures of docs/gallery.md
+	$(BIN)/python results/gallery.py
+
+clean:
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.created pyproject.toml constraints.txt
+	$(PIP) --editable '.[demo]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.created pyproject.toml constraints.txt
+	$(PIP) --editable '.[dev]'
+	touch $@

@@ -1,0 +1,128 @@
+"""Checks of thetas, points and matrices."""
+
+import torch
+from torch import Tensor
+
+from .arguments import shape, tensor
+
+
+def _coordinates_dtype(name: str, value: Tensor) -> None:
+    if value.dtype not in (torch.float32, torch.float64):
+        raise TypeError(
+            f"`{name}` must be float32 or float64, because coordinates in less would be off by pixels; got "
+            f"{value.dtype}. Pass `{name}.float()`; the image may stay as it is."
+        )
+
+
+def coordinates_dtype(value: torch.dtype) -> torch.dtype:
+    if value not in (torch.float32, torch.float64):
+        raise TypeError(f"`dtype` must be float32 or float64, because coordinates in less would be off; got {value}.")
+    return value
+
+
+def theta(family: str, count: int, value: Tensor) -> None:
+    """`value` must be a flat (N, P) tensor for `family`, which is how the family prints itself."""
+    tensor("theta", value)
+    if value.ndim != 2 or value.shape[1] != count:
+        repair = ""
+        if value.ndim == 3:
+            repair = " Pass `family.from_matrix(theta)`."
+        elif value.ndim == 1 and value.shape[0] == count:
+            repair = " Pass `theta[None]` for a batch of one."
+        raise ValueError(f"`theta` must have shape (N, {count}) for `{family}`; got {shape(value)}.{repair}")
+    _coordinates_dtype("theta", value)
+
+
+def point_axis(name: str, value: Tensor, dims: int) -> None:
+    """The last axis of `value` must hold `dims` floating-point coordinates."""
+    tensor(name, value)
+    if value.ndim == 0 or value.shape[-1] != dims:
+        raise ValueError(
+            f"the last axis of `{name}` must hold {dims} coordinates ({', '.join('xyz'[:dims])}); "
+            f"got shape {shape(value)}."
+        )
+    _coordinates_dtype(name, value)
+
+
+def points_of_batch(points: Tensor, dims: int, batch: int) -> Tensor:
+    """Return points with a batch axis in front: (1, ..., D) where they are shared, (N, ..., D) where they are not."""
+    point_axis("points", points, dims)
+    has_batch_axis = points.ndim >= 3 and points.shape[0] in (1, batch)
+    return points if has_batch_axis else points[None]
+
+
+def angle(value: Tensor) -> None:
+    tensor("angle", value)
+    if value.ndim != 1 and (value.ndim != 2 or value.shape[1] != 3):
+        raise ValueError(f"`angle` must have shape (N,), or (N, 3) for axis-angle in 3D; got {shape(value)}.")
+    _coordinates_dtype("angle", value)
+
+
+def vectors(name: str, value: Tensor) -> None:
+    tensor(name, value)
+    if value.ndim != 2 or value.shape[1] not in (2, 3):
+        raise ValueError(f"`{name}` must have shape (N, 2) or (N, 3), x first; got {shape(value)}.")
+    _coordinates_dtype(name, value)
+
+
+def four_points(name: str, value: Tensor) -> None:
+    tensor(name, value)
+    if value.ndim != 3 or tuple(value.shape[1:]) != (4, 2):
+        raise ValueError(f"`{name}` must have shape (N, 4, 2), x first; got {shape(value)}.")
+    _coordinates_dtype(name, value)
+
+
+def matrix(value: Tensor, dims: int) -> Tensor:
+    """Return (N, D, D+1) or (N, D+1, D+1) matrices as homogeneous ones, (N, D+1, D+1)."""
+    tensor("matrix", value)
+    if value.ndim != 3 or tuple(value.shape[1:]) not in ((dims, dims + 1), (dims + 1, dims + 1)):
+        repair = " Pass `matrix[None]` for a batch of one." if value.ndim == 2 else ""
+        raise ValueError(
+            f"`matrix` must have shape (N, {dims}, {dims + 1}) or (N, {dims + 1}, {dims + 1}); "
+            f"got {shape(value)}.{repair}"
+        )
+    _coordinates_dtype("matrix", value)
+    if value.shape[1] == dims + 1:
+        return value
+    last_row = value.new_zeros(1, 1, dims + 1)
+    last_row[..., -1] = 1
+    return torch.cat([value, last_row.expand(value.shape[0], 1, dims + 1)], dim=1)
+
+
+def matrix_in_family(family: str, expected: Tensor, got: Tensor) -> None:
+    """`got` must be what the family can express; `expected` is the member of the family read from it."""
+    error = (expected - got).abs().amax().item() if got.numel() else 0.0
+    if not error <= 1e-4 * max(1.0, got.abs().amax().item() if got.numel() else 1.0):
+        raise ValueError(
+            f"`matrix` is not a transformation of `{family}`: the nearest reading is off by {error:.3g}. "
+            "Use a family that holds it, `Affine` or `Projective`."
+        )
+
+
+def invertible(family: str, info: Tensor) -> None:
+    """`info` (N,) is zero where the factorisation of the matrix went through."""
+    if bool(info.any()):
+        first = int(info.nonzero()[0])
+        raise ValueError(
+            f"theta[{first}] has no inverse: its `{family}` matrix is singular, the warp collapses the image. "
+            "Keep the scale away from zero."
+        )
+
+
+def inverted(family: str, missed: Tensor, determinant: Tensor, tolerance: float) -> None:
+    """`missed` (N, K, D) is how far the points found are from their goals, `determinant` (N, K) that of the slope."""
+    lost = ~(missed.abs().amax(dim=-1) <= tolerance)  # (N, K); NaN is lost
+    if bool(lost.any()):
+        first = int(lost.any(dim=1).nonzero()[0])
+        raise ValueError(
+            f"theta[{first}] has no inverse at {int(lost[first].sum())} of {lost.shape[1]} points: no target point "
+            f"was found that `{family}` takes to within {tolerance:g} of them. The warp folds, or reaches nothing "
+            "there; `folds` says where. Move theta towards the identity, or ask for fewer points."
+        )
+    folded = ((determinant > 0).any(dim=1) & (determinant < 0).any(dim=1)) | (determinant == 0).any(dim=1)  # (N,)
+    if bool(folded.any()):
+        first = int(folded.nonzero()[0])
+        raise ValueError(
+            f"theta[{first}] has no inverse: its `{family}` warp folds, and the points that were found lie on both "
+            "sides of the fold. `folds` says where. Move theta towards the identity."
+        )

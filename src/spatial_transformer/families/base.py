@@ -1,0 +1,219 @@
+"""What every family of transformations has in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Self, final
+
+import torch
+from torch import Tensor, nn
+
+from .. import checks
+from ..coordinates import target_points
+from .inversion import newton_step, solve
+
+
+class Family(nn.Module, ABC):
+    """A family of transformations T_theta that take target (output) points to source (input) points.
+
+    A family knows how many parameters it has (`parameter_count`), which theta leaves everything where it is
+    (`identity`), and where a theta sends a point (`points`). It holds no weights: whatever it needs to compute with are
+    constants in float64, which follow the module from device to device, are cast to the dtype of theta when used, and
+    never enter a state dict.
+
+    A subclass writes `_transform`; everything else is final. Families that are closed under inversion also have
+    `inverse`, which returns a theta: exact for the groups of matrices (which have `compose` too), `-theta` for
+    `Velocity`. All others are inverted point by point, by `inverse_points`.
+
+    A NaN in theta makes the points NaN that it moves; they read as the fill value of the sampler.
+
+    Attributes:
+        dims: 2 for images, 3 for volumes.
+        parameter_count: P, the length of a theta.
+    """
+
+    def __init__(self, dims: int, identity: Tensor) -> None:
+        super().__init__()
+        self.dims = dims
+        self.parameter_count = identity.numel()
+        self._constants = {"identity": identity.flatten().double()}
+
+    @final
+    def identity(
+        self, batch: int = 1, *, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None
+    ) -> Tensor:
+        """The theta that leaves every point where it is, exactly.
+
+        Args:
+            batch: N, how many copies.
+            dtype: float32 or float64.
+            device: where to put it; by default where the family is.
+
+        Returns:
+            (N, P) parameters.
+
+        Raises:
+            ValueError: `batch` is negative.
+            TypeError: `dtype` is neither float32 nor float64.
+        """
+        row = self._constants["identity"].to(device=device, dtype=checks.coordinates_dtype(dtype))  # (P,)
+        return row.repeat(checks.batch(batch), 1)
+
+    @final
+    def points(self, theta: Tensor, points: Tensor) -> Tensor:
+        """Map target points to source points.
+
+        Args:
+            theta: (N, P) parameters, float32 or float64.
+            points: target points, normalised, x first. Any rank: (..., D) or (1, ..., D), shared by the batch, or
+                (N, ..., D), one set per image. A first axis of length N or 1 in front of two or more axes is read as
+                the batch axis; give shared points of that shape a leading axis of 1, as `target_points` does.
+
+        Returns:
+            (N, ..., D) source points, normalised, x first.
+
+        Raises:
+            ValueError: `theta` is not (N, P), or the last axis of `points` is not D.
+            TypeError: `theta` or `points` is not float32 or float64.
+        """
+        checks.theta(str(self), self.parameter_count, theta)
+        points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
+        dtype = torch.promote_types(theta.dtype, points.dtype)
+        flat = points.to(dtype)[:, None].flatten(1, -2)  # (1 | N, K, D)
+        with full_precision(theta):
+            mapped = self._transform(theta.to(dtype), flat)  # (N, K, D)
+        return mapped.reshape(theta.shape[0], *points.shape[1:])
+
+    @final
+    def grid(self, theta: Tensor, size: Sequence[int]) -> Tensor:
+        """The sampling grid of an output image: the source point of each of its pixels.
+
+        Args:
+            theta: (N, P) parameters.
+            size: (H, W) or (D, H, W) of the output.
+
+        Returns:
+            (N, H, W, 2) or (N, D, H, W, 3) source points.
+
+        Raises:
+            ValueError: `theta` is not (N, P), or `size` does not fit the family.
+        """
+        checks.theta(str(self), self.parameter_count, theta)
+        size = checks.size("size", size, dims=self.dims)
+        return self.points(theta, target_points(size, dtype=theta.dtype, device=theta.device))
+
+    @final
+    def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
+        """The derivative of the source point with respect to the target point.
+
+        Args:
+            theta: (N, P) parameters.
+            points: target points as in `points`.
+
+        Returns:
+            (N, ..., D, D); entry [i, j] is the change of source coordinate i with target coordinate j. Its determinant
+            is the local magnification of area: below 1 the warp zooms in, above 1 it shrinks, below 0 it folds.
+
+        Raises:
+            ValueError: as `points`.
+        """
+        checks.theta(str(self), self.parameter_count, theta)
+        points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
+        # A row per source coordinate. Every image needs points of its own, or the rows would be summed over the batch.
+        own = points.expand(theta.shape[0], *points.shape[1:])
+        with full_precision(theta):
+            source, pull_back = torch.func.vjp(lambda at: self.points(theta, at), own)[:2]  # (N, ..., D)
+            axes = torch.eye(self.dims, dtype=source.dtype, device=source.device)
+            return torch.stack([pull_back(axis.expand_as(source))[0] for axis in axes], dim=-2)
+
+    @final
+    def folds(self, theta: Tensor, points: Tensor) -> Tensor:
+        """Where the warp folds: where the determinant of its Jacobian is not positive.
+
+        Args:
+            theta: (N, P) parameters.
+            points: target points as in `points`.
+
+        Returns:
+            (N, ...) booleans. True as well where a warp mirrors, where it shrinks everything to a point or a line,
+            where a homography has its horizon, and where the determinant is NaN.
+
+        Raises:
+            ValueError: as `points`.
+
+        Example:
+            >>> from spatial_transformer import Attention
+            >>> theta = torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.0, 0.0]])
+            >>> Attention().folds(theta, torch.tensor([[0.0, 0.0]]))
+            tensor([[False],
+                    [ True]])
+        """
+        with full_precision(theta), torch.no_grad():
+            return ~(torch.linalg.det(self.jacobian(theta, points)) > 0)
+
+    @final
+    def inverse_points(self, theta: Tensor, points: Tensor, *, tolerance: float = 1e-4, steps: int = 50) -> Tensor:
+        """Map source points back to target points, numerically: `points(theta, inverse_points(theta, p))` is p.
+
+        Newton's method with damped steps, started where `inverse` says if the family has it and at the source points
+        themselves if not. A last step carries the derivatives with respect to theta and the points, of first order.
+
+        Args:
+            theta: (N, P) parameters.
+            points: (..., D) or (N, ..., D) source points, as target points in `points`.
+            tolerance: how far the image of a returned point may be from its source point, in normalised units: 1e-4 is
+                1/100 of a pixel at a width of 200. Most are nearer by far.
+            steps: after how many steps to give up.
+
+        Returns:
+            (N, ..., D) target points. Where a warp folds, several may have the same image; it is one of them.
+
+        Raises:
+            ValueError: as `points`; or points were not found, because nothing is taken there or because the warp folds
+                on the way: the message names the first image. Also where the points found lie on both sides of a fold.
+
+        Example:
+            >>> from spatial_transformer import BSpline
+            >>> family = BSpline(control=(4, 4))
+            >>> theta = 0.1 * torch.randn(1, family.parameter_count)
+            >>> source = torch.tensor([[0.3, -0.2]])
+            >>> back = family.inverse_points(theta, source)
+            >>> bool((family.points(theta, back) - source).abs().max() < 1e-4)
+            True
+        """
+        checks.theta(str(self), self.parameter_count, theta)
+        checks.positive("tolerance", tolerance)
+        points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
+        shape = (theta.shape[0], *points.shape[1:])
+        goal = points.to(torch.promote_types(theta.dtype, points.dtype)).expand(shape)
+        goal = goal[:, None].flatten(1, -2)  # (N, K, D)
+        with full_precision(theta):
+            with torch.no_grad():
+                inverse = getattr(self, "inverse", None)
+                start = goal if inverse is None else self.points(inverse(theta), goal)
+                warp, slope_at = partial(self.points, theta), partial(self.jacobian, theta)
+                found = solve(warp, slope_at, goal, start, tolerance=tolerance, steps=steps)  # (N, K, D)
+                slope = self.jacobian(theta, found)  # (N, K, D, D)
+            missed = self.points(theta, found) - goal
+            checks.inverted(str(self), missed, torch.linalg.det(slope), tolerance)
+            return (found - newton_step(slope, missed)).reshape(shape)
+
+    @abstractmethod
+    def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
+        """Map (1 | N, K, D) target points by (N, P) parameters to (N, K, D) source points."""
+
+    def _constant(self, name: str, like: Tensor) -> Tensor:
+        return self._constants[name].to(device=like.device, dtype=like.dtype)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow `.to(device)`, and stay in float64 through `.half()`: constants are cast when they are used."""
+        super()._apply(fn, recurse)
+        here = self._constants["identity"].device
+        there = fn(torch.empty(0, device=here)).device
+        self._constants = {name: value.to(there) for name, value in self._constants.items()}
+        return self
+
+
+def full_precision(theta: Tensor) -> torch.autocast:
+    """A context in which autocast does not touch coordinates: they are never computed in half precision."""
+    return torch.autocast(theta.device.type, enabled=False)

@@ -1,0 +1,113 @@
+"""Thin plate splines: the smoothest warp that moves a set of control points where theta says."""
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+
+from .. import checks
+from .base import Family, full_precision
+from .lattice import lattice_points
+
+
+@final
+class ThinPlateSpline(Family):
+    """The warp of least bending that takes each control point to the source point given for it.
+
+    Control points sit on a regular lattice over the target image, its outermost ones on the image's corners, or
+    wherever you put them. theta lists the source point of each, (x, y) after (x, y), row by row or in your order: 2 K
+    numbers for K points, 3 K in a volume. The identity theta is the control points themselves.
+
+    With control points c, displacements d = theta - c and the kernel U (r^2 log r in 2D, -r in 3D), the warp is
+    `x_s = x + sum_k w_k U(|x - c_k|) + a_0 + A x`, where (w, a_0, A) solve Bookstein's linear system. The system
+    depends on the control points alone, so its inverse is computed once, at construction, and the warp is linear in
+    theta.
+
+    Args:
+        control: (rows, columns) or (depth, rows, columns) of the lattice, 2 or more each; or a tensor or array
+            (K, D) of control points, normalised, x first. Both say the dimension too.
+        stiffness: 0 interpolates: every control point arrives where theta says. Above 0 the spline approximates and
+            bends less, up to the best affine fit as the number grows.
+
+    Raises:
+        ValueError: an axis of the lattice has fewer than two points; of the control points there are fewer than D + 1,
+            two coincide, or all lie on a line (or plane, in a volume); or `stiffness` is negative.
+
+    Source: Jaderberg et al. (2015), section 3.2 (16 points in section 4.1); Bookstein (1989); Wahba (1990) for the
+    stiffness.
+
+    Example:
+        >>> family = ThinPlateSpline(control=(4, 4))
+        >>> family.parameter_count
+        32
+        >>> corner = torch.tensor([[-1.0, -1.0]])
+        >>> family.points(family.identity(1) + 0.5, corner)
+        tensor([[[-0.5000, -0.5000]]])
+    """
+
+    def __init__(self, control: Sequence[int] | Tensor = (4, 4), *, stiffness: float = 0.0) -> None:
+        lattice = None if hasattr(control, "ndim") else checks.control(control)  # a tensor or array has axes
+        points = checks.control_points(control) if lattice is None else lattice_points(lattice)  # (K, D)
+        super().__init__(points.shape[1], points)
+        self.control = lattice or f"{len(points)} points"
+        self.stiffness = checks.non_negative("stiffness", stiffness)
+        inverse = torch.linalg.inv(_bookstein_matrix(points, self.stiffness))  # (K + 1 + D, K + 1 + D)
+        self._constants["control"] = points
+        self._constants["coefficients"] = inverse[:, : len(points)]  # (K + 1 + D, K): displacements to (w, a_0, A)
+
+    def bending_energy(self, theta: Tensor) -> Tensor:
+        """How much the warp bends: zero for every affine warp. A penalty on it keeps a spline from tangling.
+
+        Args:
+            theta: (N, P) parameters.
+
+        Returns:
+            (N,) energies, the sum over coordinates of w . K w.
+
+        Raises:
+            ValueError: `theta` is not (N, P).
+        """
+        checks.theta(str(self), self.parameter_count, theta)
+        control = self._constant("control", theta)  # (K, D)
+        with full_precision(theta):
+            weights = self._constant("coefficients", theta)[: len(control)] @ self._displacements(theta)  # (N, K, D)
+            return (weights * (_kernel(control, control) @ weights)).sum(dim=(1, 2))
+
+    def _displacements(self, theta: Tensor) -> Tensor:
+        # Measured from the control points, so that the identity is exact: zero displacement, whatever the rounding.
+        return (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))  # (N, K, D)
+
+    def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
+        basis = _features(points, self._constant("control", theta)) @ self._constant("coefficients", theta)
+        moved = self._displacements(theta).mT @ basis.mT  # (N, D, K_control) @ (1 | N, K_control, K): (N, D, K)
+        return points + moved.mT
+
+    def extra_repr(self) -> str:
+        return f"control={self.control}, stiffness={self.stiffness}"
+
+
+def _kernel(points: Tensor, control: Tensor) -> Tensor:
+    """U(r) between (..., P, D) points and (K, D) control points: (..., P, K)."""
+    squared = (points[..., :, None, :] - control).square().sum(dim=-1)
+    # At r = 0 both the logarithm and the root have infinite slope while U itself is 0: step around it, so that
+    # values and derivatives of every order stay finite.
+    apart = squared > 0
+    safe = torch.where(apart, squared, 1)
+    radial = safe * safe.log() / 2 if control.shape[-1] == 2 else -safe.sqrt()
+    # The signs are those with which the bending energy is positive; with the others a stiffness would add bends.
+    return torch.where(apart, radial, 0)
+
+
+def _features(points: Tensor, control: Tensor) -> Tensor:
+    """The row (U_1 ... U_K, 1, x, y (, z)) of each of (..., P, D) points: (..., P, K + 1 + D)."""
+    return torch.cat([_kernel(points, control), torch.ones_like(points[..., :1]), points], dim=-1)
+
+
+def _bookstein_matrix(control: Tensor, stiffness: float) -> Tensor:
+    """The system that (w, a_0, A) solve; (K + 1 + D, K + 1 + D)."""
+    count, dims = control.shape
+    upper = _features(control, control)
+    upper[:, :count] += stiffness * torch.eye(count, dtype=control.dtype)
+    sides = upper[:, count:].T  # (1 + D, K): no net force, no net torque
+    return torch.cat([upper, torch.cat([sides, control.new_zeros(1 + dims, 1 + dims)], dim=1)])

@@ -1,0 +1,242 @@
+"""Sampling kernels: how much a pixel counts at a distance from the point that is read.
+
+The sampler of Jaderberg et al. (2015), equation 3, takes any kernel k(d; Phi). `sample` and `warp` know four by name;
+the other ones here, and your own, are given as objects. A kernel of your own is a few lines:
+
+    class Tent(Kernel):
+        support = 2.0
+
+        def weight(self, distance):
+            return (2 - distance.abs()) / 4
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from . import checks
+from .prefilter import spline_coefficients
+
+
+class Kernel(ABC):
+    """A separable kernel: along each axis a pixel at signed distance d from the point is weighted by `weight(d)`.
+
+    Attributes:
+        support: half-width in pixels; pixels further away are not looked at.
+        normalise: divide the weights of a point by their sum, so that a constant image stays constant.
+
+    Source: Jaderberg et al. (2015), equation 3.
+    """
+
+    normalise: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def support(self) -> float:
+        """Half-width in pixels; a plain class attribute will do."""
+
+    @abstractmethod
+    def weight(self, distance: Tensor) -> Tensor:
+        """The weight of a pixel.
+
+        Args:
+            distance: position of the point minus that of the pixel, in pixels, any shape; within `support`. At a kink
+                the derivative should be that from the right at distances below zero and above: at a whole position the
+                gradient is then that of the cell to the right, as with every kernel here.
+
+        Returns:
+            Weights of the same shape. Autograd differentiates them; parameters of the kernel may be learnt.
+        """
+
+    def prepare(self, image: Tensor, padding: tuple[str | float, ...]) -> tuple[Tensor, tuple[int, ...]]:
+        """What is read instead of the pixels, (N, C, *size plus margins), and the margin put around each axis.
+
+        The image itself, but for splines.
+        """
+        return image, (0,) * len(padding)
+
+    @final
+    def taps(self, position: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The pixels that positions touch along an axis.
+
+        Args:
+            position: (...) in pixels.
+
+        Returns:
+            The index of the first one, (...) whole numbers in floating point, and a weight (...) for it and each of
+            the pixels that follow.
+        """
+        support = checks.positive("support", self.support)
+        # The first pixel that is nearer than the support. For whole supports without a sum that could round up.
+        below = position.floor() - support if float(support).is_integer() else (position - support).floor()
+        first = below.detach() + 1
+        weights = [self._within(position - (first + tap)) for tap in range(math.ceil(2 * support))]
+        if self.normalise:
+            total = torch.stack(weights).sum(dim=0)
+            weights = [weight / total for weight in weights]
+        return first, weights
+
+    def _within(self, distance: Tensor) -> Tensor:
+        if float(2 * self.support).is_integer():  # every tap is within the support
+            return self.weight(distance)
+        inside = distance.abs() <= self.support  # the last tap may not be
+        return torch.where(inside, self.weight(torch.where(inside, distance, 0)), 0)
+
+
+@final
+@dataclass(frozen=True)
+class Nearest(Kernel):
+    """The nearest pixel, the one at floor(x + 0.5): the paper's integer kernel (equation 4). Mode "nearest"."""
+
+    support: ClassVar[float] = 0.5
+
+    def weight(self, distance: Tensor) -> Tensor:
+        return 0 * distance + 1  # constant; written so that theta gets a zero gradient rather than none
+
+
+@final
+@dataclass(frozen=True)
+class Linear(Kernel):
+    """Bilinear, in volumes trilinear interpolation (equation 5). Mode "bilinear"."""
+
+    support: ClassVar[float] = 1.0
+
+    def weight(self, distance: Tensor) -> Tensor:
+        # Not 1 - |d|, whose derivative at 0 is the mean of both sides: a point on a pixel belongs to the cell after it.
+        return torch.where(distance < 0, 1 + distance, 1 - distance)
+
+
+@final
+@dataclass(frozen=True)
+class Cubic(Kernel):
+    """Cubic convolution, Keys (1981). Mode "bicubic" is the default.
+
+    Args:
+        a: slope at distance 1; -0.75 is the choice of PyTorch and OpenCV, -0.5 reproduces quadratics.
+    """
+
+    a: float = -0.75
+    support: ClassVar[float] = 2.0
+
+    def weight(self, distance: Tensor) -> Tensor:
+        a, d = self.a, distance.abs()
+        near = ((a + 2) * d - (a + 3)) * d * d + 1
+        far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+        return torch.where(d < 1, near, far)
+
+
+@final
+@dataclass(frozen=True)
+class BSpline(Kernel):
+    """Interpolation by a B-spline: the smoothest there is for its support. Mode "bspline3" is order 3.
+
+    The image is first replaced by the coefficients of the spline that passes through its pixels, and outside of it
+    through what `padding` puts there; so a point on a pixel reads that pixel.
+
+    Args:
+        order: 0 (nearest) to 5.
+
+    Raises:
+        ValueError: another order.
+
+    Source: Unser (1999).
+    """
+
+    order: int = 3
+
+    def __post_init__(self) -> None:
+        checks.spline_order(self.order)
+
+    @property
+    def support(self) -> float:
+        return (self.order + 1) / 2
+
+    def weight(self, distance: Tensor) -> Tensor:
+        if self.order == 0:
+            return Nearest().weight(distance)
+        if self.order == 1:
+            return Linear().weight(distance)
+        return spline(self.order, distance)
+
+    def prepare(self, image: Tensor, padding: tuple[str | float, ...]) -> tuple[Tensor, tuple[int, ...]]:
+        if self.order < 2:
+            return image, (0,) * len(padding)
+        return spline_coefficients(image, self.order, padding)
+
+
+def spline(order: int, distance: Tensor) -> Tensor:
+    """The centred B-spline of an order above 1, as a sum of truncated powers counted from its nearer end."""
+    total = torch.zeros_like(distance)
+    inward = (order + 1) / 2 - distance.abs()  # from the end of the support
+    for k in range(order // 2 + 1):
+        total = total + (-1) ** k * math.comb(order + 1, k) * (inward - k).clamp(min=0) ** order
+    return total / math.factorial(order)
+
+
+@final
+@dataclass(frozen=True)
+class Lanczos(Kernel):
+    """A windowed sinc: sharp, with a little ringing. Weights are normalised.
+
+    Args:
+        lobes: half-width in pixels, 2 or more; OpenCV's INTER_LANCZOS4 is 4.
+
+    Raises:
+        ValueError: `lobes` is below 1.
+    """
+
+    lobes: int = 3
+    normalise: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        checks.positive("lobes", self.lobes)
+
+    @property
+    def support(self) -> float:
+        return float(self.lobes)
+
+    def weight(self, distance: Tensor) -> Tensor:
+        return torch.sinc(distance) * torch.sinc(distance / self.lobes)
+
+
+@final
+@dataclass(frozen=True)
+class Gaussian(Kernel):
+    """A Gaussian: blurs, and its gradient sees further than one pixel. Weights are normalised.
+
+    Args:
+        sigma: standard deviation in pixels; the kernel ends at four of them.
+
+    Raises:
+        ValueError: `sigma` is not positive.
+    """
+
+    sigma: float = 1.0
+    normalise: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        checks.positive("sigma", self.sigma)
+
+    @property
+    def support(self) -> float:
+        return max(4 * self.sigma, 1.0)
+
+    def weight(self, distance: Tensor) -> Tensor:
+        return torch.exp(-0.5 * (distance / self.sigma) ** 2)
+
+
+NAMED: dict[str, Kernel] = {
+    "nearest": Nearest(),
+    "bilinear": Linear(),
+    "bicubic": Cubic(),
+    "bspline3": BSpline(3),
+}
+
+
+def kernel_of(mode: str | Kernel) -> Kernel:
+    """The kernel that a `mode` names, or is."""
+    return NAMED[mode] if isinstance(mode, str) else mode

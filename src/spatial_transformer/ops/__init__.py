@@ -1,0 +1,1 @@
+"""Operators: one folder each, with a readable twin beside every fast implementation."""

@@ -1,0 +1,118 @@
+"""The readable twin: sampling in plain PyTorch, any dtype, any device, any kernel, any order of derivative.
+
+The sampler of Jaderberg et al. (2015), equation 3. Along each axis a source position x touches a few consecutive
+pixels, its taps; each has an index and a weight that depends on x. The value is the sum over all combinations of one
+tap per axis, and autograd does the rest.
+
+The gradient with respect to x is the one of the cell [floor x, floor x + 1) that x lies in, so at a whole x it is the
+forward difference, U(x + 1) - U(x). Equation 7 of the paper, read literally, returns the pixel's own value there, and
+an identity transformation puts every sample on whole pixels.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ...boundary import fill_value, source_index
+from ...coordinates import axis_to_pixel
+from ...kernels import Kernel
+
+# Positions are taken as no further away than this many pixels: infinity becomes "far outside", and whole numbers stay
+# exact in float32.
+FURTHEST = 2.0**23
+
+Padding = tuple[str | float, ...]
+
+
+class Tap(NamedTuple):
+    """One pixel that a sample touches along an axis. Each field is (M | 1, 1, K)."""
+
+    pixel: Tensor  # its index in the flattened image, as far as this axis goes
+    weight: Tensor
+
+
+def resample(image: Tensor, points: Tensor, *, kernel: Kernel, padding: Padding, index: Tensor | None = None) -> Tensor:
+    """Read an image at points.
+
+    Args:
+        image: (N, C, *size), floating point, or integer with the nearest kernel.
+        points: (M, K, D) normalised points, x first; K samples per image. Without `index`, M = N, or either is 1.
+        kernel: weighs the pixels around a point.
+        padding: for each axis of `size`: "zeros", "border", "reflection", "wrap" or a number.
+        index: (M,) the image that each set of points reads; None for the first, the second, ...
+
+    Returns:
+        (M, C, K) in the dtype of the image; sums are taken in that of the points or of the image, the wider one.
+    """
+    dtype = image.dtype
+    fill: float = fill_value(padding)
+    size, margins = image.shape[2:], (0,) * len(padding)
+    if dtype.is_floating_point:
+        image = image.to(torch.promote_types(dtype, points.dtype))
+        points = points.to(image.dtype)
+        image, margins = kernel.prepare(image, padding)
+    else:
+        fill = int(fill)  # labels never meet a float
+    axes = []
+    stride = 1
+    for d in range(len(size)):  # the image's last axis is x, a point's first coordinate
+        axis = len(size) - 1 - d
+        position = axis_to_pixel(points[:, None, :, d], size[axis]) + margins[axis]  # (M, 1, K)
+        axes.append(list(_taps(position, image.shape[2 + axis], stride, kernel=kernel, padding=padding[axis])))
+        stride *= image.shape[2 + axis] + 2
+    # A ring of fill pixels around the image: what is outside reads it, and no tap needs a mask.
+    ringed = nn.functional.pad(image, [1, 1] * len(size), value=fill).flatten(2)  # (N, C, pixels)
+    values = _blend(Reader(ringed, index), axes[::-1])  # (M, C, K)
+    nowhere = functools.reduce(torch.logical_or, (points[:, None, :, axis].isnan() for axis in range(len(axes))))
+    return torch.where(nowhere, fill, values).to(dtype)
+
+
+class Reader:
+    """Reads single pixels of flattened images.
+
+    Args:
+        pixels: (N, C, P).
+        index: (M,) the image for each of M sets of pixel numbers; None for one each.
+    """
+
+    def __init__(self, pixels: Tensor, index: Tensor | None) -> None:
+        self.pixels = pixels
+        self.index = index
+
+    def __call__(self, pixel: Tensor) -> Tensor:
+        """(M | 1, 1, K) pixel numbers to (M, C, K) values."""
+        count, channels, length = self.pixels.shape
+        if self.index is None:
+            batch = torch.broadcast_shapes((count,), pixel.shape[:1])[0]
+            return self.pixels.expand(batch, -1, -1).gather(2, pixel.expand(batch, channels, -1))
+        # Counted through all images, which therefore need not be copied.
+        channel = torch.arange(channels, device=pixel.device)[:, None]
+        return self.pixels.take((self.index[:, None, None] * channels + channel) * length + pixel)
+
+
+def _blend(read: Reader, axes: list[list[Tap]], pixel: Tensor | None = None) -> Tensor:
+    """Equation 3 of the paper, an axis at a time: the weighted sum over the taps of the first, each of which is the
+    weighted sum over those of the others, down to single pixels."""
+    if not axes:
+        assert pixel is not None
+        return read(pixel)
+    total: Tensor | None = None
+    for tap in axes[0]:
+        value = _blend(read, axes[1:], tap.pixel if pixel is None else pixel + tap.pixel)
+        if not value.is_floating_point():  # the nearest pixel is copied
+            return value
+        total = tap.weight * value if total is None else torch.addcmul(total, tap.weight, value)
+    assert total is not None
+    return total
+
+
+def _taps(position: Tensor, length: int, stride: int, *, kernel: Kernel, padding: str | float) -> Iterator[Tap]:
+    """The taps of positions in pixels along an axis of `length` pixels, which lie `stride` apart when flattened."""
+    first, weights = kernel.taps(position.nan_to_num(0).clamp(-FURTHEST, FURTHEST))
+    for offset, weight in enumerate(weights):
+        # Whole numbers kept in floating point as long as possible: exact, and several times as fast as int64.
+        ringed = (source_index(first + offset, length, padding) + 1).long()  # 0 and length + 1 are the ring
+        yield Tap(ringed * stride if stride > 1 else ringed, weight)

@@ -1,0 +1,77 @@
+"""Warp an image by a transformation: a family's grid, read by the sampler."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from . import checks
+from .coordinates import target_points
+from .families import Family
+from .footprint import footprint, offsets, taps_per_axis
+from .sampling import Mode, Padding, sample
+
+
+def warp(
+    image: Tensor,
+    family: Family,
+    theta: Tensor,
+    size: Sequence[int] | None = None,
+    *,
+    mode: Mode = "bilinear",
+    padding: Padding = "zeros",
+    antialias: bool | int = False,
+    index: Tensor | None = None,
+) -> Tensor:
+    """Warp an image, or a volume. Differentiable in the image and in theta.
+
+    Args:
+        image: (N, C, H, W) or (N, C, D, H, W); half precision and, with mode "nearest", integers are fine.
+        family: the family of transformations; maps points of the output to points of `image`.
+        theta: (N, P) parameters, float32 or float64. N may be 1 here or in `image`: that one is then used for all.
+        size: (H, W) or (D, H, W) of the output; the size of `image` by default.
+        mode: "nearest", "bilinear" (trilinear in volumes), "bicubic", "bspline3", a `Kernel` or `Linearised`, as in
+            `sample`.
+        padding: "zeros", "border", "reflection", "wrap" or a number to fill with, or one for each axis, as in `sample`.
+        antialias: where the warp shrinks, average over the parallelogram of the source that a target pixel covers,
+            instead of reading a few pixels in its middle; where it magnifies, nothing changes. Costs one sampling per
+            source pixel in the widest parallelogram. A number fixes how many samples are taken along an axis of it,
+            which `torch.compile` needs.
+        index: (M,) whole numbers: the image that each of M thetas warps, any of them any number of times, without
+            copying them.
+
+    Returns:
+        (N, C, *size), or (M, C, *size) with `index`, in the dtype and memory format of `image`.
+
+    Raises:
+        ValueError: a shape, batch, mode, padding or index that does not fit.
+        TypeError: theta in half precision, or an integer image with a blending mode or a gradient.
+
+    Source: Jaderberg et al. (2015), section 3, where aliasing is named and left open.
+
+    Example:
+        >>> from spatial_transformer import Attention
+        >>> image = torch.tensor([[[[0.0, 1.0, 2.0, 3.0]]]])
+        >>> warp(image, Attention(), torch.tensor([[0.5, 0.0, 0.0]]), (1, 2))  # the middle half
+        tensor([[[[1., 2.]]]])
+    """
+    checks.family(family)
+    checks.image(image, family.dims)
+    checks.theta(str(family), family.parameter_count, theta)
+    checks.batches(image, "theta", theta, index)
+    checks.same_device(image, "theta", theta)
+    checks.antialias(antialias)
+    target = tuple(image.shape[2:]) if size is None else checks.size("size", size, dims=family.dims)
+    points = family.grid(theta, target)  # (M, *target, D)
+    if not antialias:
+        return sample(image, points, mode=mode, padding=padding, index=index)
+    checks.averageable(image)
+    source = tuple(image.shape[2:])
+    at = target_points(target, dtype=theta.dtype, device=theta.device)
+    covered = footprint(family.jacobian(theta, at), source, target)  # (M, *target, D, D)
+    taps = taps_per_axis(covered, source) if antialias is True else (antialias,) * family.dims
+    total = torch.zeros((), dtype=torch.promote_types(image.dtype, theta.dtype), device=image.device)
+    for offset in offsets(covered, taps):
+        total = total + sample(image, points + offset, mode=mode, padding=padding, index=index)
+    return (total / math.prod(taps)).to(image.dtype)

@@ -1,0 +1,112 @@
+"""The command `stn`."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from spatial_transformer import __version__
+
+from .errors import UserError
+from .training.config import Budget, Experiment, Machine, Task
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train models, measure them, and write a report.
+
+    Everything goes into runs/NAME: config.json, results.json, report.html, and a folder per model with its logs,
+    checkpoints and pictures.
+    """
+
+    task: Task = field(default_factory=Task)
+    budget: Budget = field(default_factory=Budget)
+    machine: Machine = field(default_factory=Machine)
+    model: str = "st-cnn"
+    """fcn, cnn, st-fcn or st-cnn; st-cnn:tps to name the family with it."""
+    compare: str = ""
+    """Several models under the same budget in one report, instead of --model: cnn,st-cnn."""
+    family: str = "affine"
+    """Of the transformers: translation, attention, rigid, similarity, affine, projective, piecewise-affine, tps,
+    bspline or velocity."""
+    name: str = ""
+    """Of the run; data, distortion and models by default."""
+    runs: Path = Path("runs")
+    """The folder that holds the runs."""
+    resume: bool = False
+    """Go on with the run of this name: finish what is not finished."""
+    overwrite: bool = False
+    """Write over the run of this name."""
+    profile: bool = False
+    """Print what share of a training step goes into making the data."""
+
+    def __call__(self) -> None:
+        from .commands import train
+
+        train(self)
+
+    def experiment(self) -> Experiment:
+        labels = [label.strip() for label in (self.compare or self.model).split(",")]
+        return Experiment(self.task, self.budget, tuple(label for label in labels if label), self.family)
+
+    def path(self, experiment: Experiment) -> Path:
+        if Path(self.name).name != self.name:
+            raise UserError(f"--name must be a plain name; got {self.name!r}. The folder around it is --runs")
+        default = "-".join([self.task.data, self.task.distortion, *experiment.models]).replace(":", "-")
+        return self.runs / (self.name or default)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure the models of a run again, and write its report anew."""
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    sweep: Literal["rotation", "scale", "translation"] | None = None
+    """Also measure the error against how far a digit is turned, scaled or moved, and draw the curve."""
+
+    def __call__(self) -> None:
+        from .commands import evaluate
+
+        evaluate(self)
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Say which implementations of the operators run here, and why others do not."""
+
+    def __call__(self) -> None:
+        from .commands import backends
+
+        backends()
+
+
+Command = Annotated[Train | Evaluate | Backends, tyro.conf.OmitArgPrefixes]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: parse, run, and turn what the user can mend into one line and exit code 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        sys.stdout.write(f"stn {__version__}\n")
+        return
+    command = tyro.cli(
+        Command,
+        prog="stn",
+        description="Spatial transformer networks: train, compare, look. `stn COMMAND --help` says more.",
+        args=arguments,
+    )
+    try:
+        command()
+    except UserError as error:
+        sys.stderr.write(f"stn: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("stn: stopped\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""The one exception that the command shows as a single line, without a traceback."""
+
+
+class UserError(Exception):
+    """Something the person at the keyboard can mend; the message says what and how."""

@@ -1,0 +1,61 @@
+"""The classifiers of the paper's MNIST experiments, with or without a transformer in front.
+
+Source: Jaderberg et al. (2015), appendix A.4. Every classifier has three weight layers and ReLU. Pooling rounds up
+("ceil mode"): on RTS the 6.5 pixels left before the second convolution must become 7 for its 7x7 filters to fit.
+"""
+
+import math
+
+from torch import Tensor, nn
+
+from spatial_transformer import SpatialTransformer
+
+
+def fcn(side: int, units: int, classes: int) -> nn.Sequential:
+    """Two hidden layers of `units` and a linear classifier, for (N, 1, side, side)."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(side * side, units),
+        nn.ReLU(),
+        nn.Linear(units, units),
+        nn.ReLU(),
+        nn.Linear(units, classes),
+    )
+
+
+def cnn(side: int, filters: int, classes: int) -> nn.Sequential:
+    """9x9 convolution, 2x2 max pooling, 7x7 convolution, 2x2 max pooling, linear classifier."""
+    after_first = math.ceil((side - 8) / 2)
+    after_second = math.ceil((after_first - 6) / 2)
+    return nn.Sequential(
+        nn.Conv2d(1, filters, 9),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.ReLU(),
+        nn.Conv2d(filters, filters, 7),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(filters * after_second**2, classes),
+    )
+
+
+class DigitClassifier(nn.Module):
+    """Images (N, 1, side, side) to logits (N, classes), through a transformer if there is one.
+
+    Args:
+        classifier: sees the transformer's output, after pooling, or the image.
+        transformer: warps the image first; None for the networks that the paper compares with.
+        pool: average 2x2 pixels of the transformer's output, as the paper does for RTS and TC.
+    """
+
+    def __init__(
+        self, classifier: nn.Module, transformer: SpatialTransformer | None = None, pool: bool = False
+    ) -> None:
+        super().__init__()
+        self.transformer = transformer
+        self.pool = nn.AvgPool2d(2) if pool else nn.Identity()
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        seen = images if self.transformer is None else self.transformer(images)
+        return self.classifier(self.pool(seen))

@@ -1,0 +1,116 @@
+"""From the name of a model to the network, as wide as the comparison asks for."""
+
+import bisect
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+
+import spatial_transformer as st
+
+from ..data import Distortion
+from ..errors import UserError
+from .classifier import DigitClassifier, cnn, fcn
+
+NetworkName = Literal["fcn", "cnn", "st-fcn", "st-cnn"]
+FAMILIES: dict[str, Callable[[], st.Family]] = {
+    "translation": st.Translation,
+    "attention": st.Attention,
+    "rigid": st.Rigid,
+    "similarity": st.Similarity,
+    "affine": st.Affine,
+    "projective": st.Projective,
+    "piecewise-affine": functools.partial(st.PiecewiseAffine, control=(4, 4)),
+    "tps": st.ThinPlateSpline,
+    "bspline": functools.partial(st.BSpline, control=(4, 4)),
+    "velocity": functools.partial(st.Velocity, control=(4, 4)),
+}
+
+# The widths tried when a network is matched to another one's number of parameters.
+WIDTHS = range(4, 513)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model is called and what it is made of.
+
+    Attributes:
+        label: as typed, "st-cnn" or "st-cnn:tps"; names its results.
+        network: "fcn" or "cnn".
+        family: of its transformer; None without one.
+    """
+
+    label: str
+    network: str
+    family: str | None
+
+    @classmethod
+    def parse(cls, label: str, family: str) -> "ModelSpec":
+        """Read "cnn", "st-cnn" or "st-cnn:tps"; `family` is for transformers that do not name one.
+
+        Raises:
+            UserError: there is no such network or family.
+        """
+        name, _, named_family = label.partition(":")
+        if name not in get_args(NetworkName):
+            raise UserError(f"unknown model {label!r}; choose from {', '.join(get_args(NetworkName))}")
+        if not name.startswith("st-"):
+            if named_family:
+                raise UserError(f"the model {label!r} has no transformer to give a family to; write 'st-{label}'")
+            return cls(label, name, None)
+        if (named_family or family) not in FAMILIES:
+            raise UserError(f"unknown family in {label!r}; choose from {', '.join(FAMILIES)}")
+        return cls(label, name.removeprefix("st-"), named_family or family)
+
+
+def build(spec: ModelSpec, distortion: Distortion, *, filters: int, classes: int = 10) -> DigitClassifier:
+    """The network of a model, with as many parameters as the comparison allows.
+
+    The measure is the plain CNN with `filters` filters per layer on the same canvas. Every other network is given the
+    width that brings its total, localisation network included, nearest to that: the paper compares networks of
+    "approximately the same" size.
+
+    Args:
+        spec: which model.
+        distortion: says how large the images are and whether a transformer's output is pooled.
+        filters: of each convolution of the plain CNN, 32 to 64 in the paper.
+        classes: how many there are to tell apart.
+
+    Raises:
+        UserError: the measure is too small, for instance because the localisation network alone is larger.
+    """
+    if spec.network == "cnn" and spec.family is None:
+        return _network(spec, distortion, filters, classes)
+
+    def size(width: int, like: ModelSpec = spec) -> int:
+        with torch.device("meta"):  # shapes without memory
+            return count_parameters(_network(like, distortion, width, classes))
+
+    target = size(filters, ModelSpec("cnn", "cnn", None))
+    above = bisect.bisect_left(WIDTHS, target, key=size)
+    width = min(WIDTHS[max(above - 1, 0) : above + 1], key=lambda width: abs(size(width) - target))
+    if abs(size(width) - target) > 0.05 * target:
+        raise UserError(
+            f"--filters {filters} makes a CNN of {target:,} parameters, which {spec.label} cannot match: its nearest "
+            f"size is {size(width):,}; take more filters"
+        )
+    return _network(spec, distortion, width, classes)
+
+
+def _network(spec: ModelSpec, distortion: Distortion, width: int, classes: int) -> DigitClassifier:
+    classifier = fcn if spec.network == "fcn" else cnn
+    side = distortion.side
+    if spec.family is None:
+        return DigitClassifier(classifier(side, width, classes))
+    localiser = (st.PaperFCNLocaliser if spec.network == "fcn" else st.PaperCNNLocaliser)(1, (side, side))
+    transformer = st.SpatialTransformer(localiser, FAMILIES[spec.family](), (side, side))
+    pooled = side // 2 if distortion.pool else side
+    return DigitClassifier(classifier(pooled, width, classes), transformer, distortion.pool)
+
+
+def count_parameters(network: nn.Module | None) -> int:
+    """How many numbers training may change."""
+    return 0 if network is None else sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -1,0 +1,106 @@
+"""The folder of a run: what lies where, and writing that never leaves half a file."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from .config import Experiment
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run, and its two JSON files."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, experiment: Experiment, *, overwrite: bool) -> "RunFolder":
+        """Make the folder of a new run.
+
+        Raises:
+            UserError: it is there already, holds something else than a run, or cannot be written.
+        """
+        folder = cls(path)
+        if path.exists():
+            if not overwrite:
+                raise UserError(
+                    f"{path} exists already; go on with it (--resume), write over it (--overwrite) or choose another "
+                    "--name"
+                )
+            if path.is_dir() and any(path.iterdir()) and not folder.config_file.is_file():
+                raise UserError(f"{path} is not the folder of a run (it has no config.json); it is left as it is")
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.mkdir(parents=True)
+            write_json(folder.config_file, experiment.to_json())
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """The folder of a run that exists.
+
+        Raises:
+            UserError: it does not, or is not a run.
+        """
+        folder = cls(path)
+        if not folder.config_file.is_file():
+            raise UserError(f"{path} is not the folder of a run: it has no config.json")
+        return folder
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def results_file(self) -> Path:
+        return self.path / "results.json"
+
+    def model(self, label: str) -> Path:
+        """Where the logs, checkpoints and pictures of one model lie."""
+        return self.path / label.replace(":", "-")
+
+    def experiment(self) -> Experiment:
+        """What the run was started with.
+
+        Raises:
+            UserError: config.json is damaged.
+        """
+        try:
+            return Experiment.from_json(json.loads(self.config_file.read_text()))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.config_file} is damaged ({error}); the run cannot be read") from error
+
+    def expect(self, experiment: Experiment) -> None:
+        """Refuse to go on with a run under other settings than it was started with.
+
+        Raises:
+            UserError: naming what differs.
+        """
+        then, now = self.experiment().to_json(), experiment.to_json()
+        different = [f"{key}: {then[key]} then, {now[key]} now" for key in then if then[key] != now[key]]
+        if different:
+            raise UserError(f"{self.path} was started with other settings ({'; '.join(different)}); use the same")
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Results of the models that are finished, by label; a damaged file counts as none."""
+        try:
+            return dict(json.loads(self.results_file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+    def add_result(self, label: str, result: dict[str, Any]) -> None:
+        write_json(self.results_file, {**self.results(), label: result})
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write all of it or nothing: into a file beside it first, which then takes its name."""
+    unfinished = path.with_suffix(f".{os.getpid()}.part")
+    unfinished.write_text(json.dumps(values, indent=2) + "\n")
+    unfinished.replace(path)

@@ -1,0 +1,261 @@
+"""Registration: finds the warp between two images, for every family, alone and in a batch."""
+
+import pytest
+import torch
+
+import spatial_transformer as st
+from spatial_transformer import guards, measures, testing
+from spatial_transformer.registration import Descent
+
+SIZE = (48, 40)
+
+
+def texture(size=SIZE, batch=1, seed=0):
+    """A smooth random image, with structures of about eight pixels."""
+    small = testing.random_image(tuple(max(2, length // 8) for length in size), channels=1, batch=batch, seed=seed)
+    mode = "bicubic" if len(size) == 2 else "trilinear"
+    return torch.nn.functional.interpolate(small, size, mode=mode, align_corners=False)
+
+
+def error(family, theta, truth, size=SIZE):
+    """The mean distance, in pixels, between where two thetas send the pixels of an image."""
+    at = st.target_points(size)
+    apart = (family.points(theta, at) - family.points(truth, at)) * torch.tensor(size[::-1]) / 2
+    return apart.norm(dim=-1).mean().item()
+
+
+WARPS = {
+    "translation": (st.Translation(), [0.3, -0.2]),
+    "attention": (st.Attention(), [0.8, 0.1, 0.1]),
+    "rigid": (st.Rigid(extent=(40, 48)), [0.3, 0.1, -0.2]),
+    "similarity": (st.Similarity(), [1.2, 0.3, 0.1, -0.1]),
+    "affine": (st.Affine(), [1.1, 0.15, 0.1, -0.1, 0.9, -0.12]),
+    "projective": (st.Projective(), [1.1, 0.15, 0.1, -0.1, 0.9, -0.12, 0.1, 0.05]),
+}
+
+
+@pytest.mark.parametrize("name", WARPS)
+def test_a_known_warp_is_recovered(name):
+    family, truth = WARPS[name]
+    truth = torch.tensor([truth])
+    moving = texture()
+    fixed = st.warp(moving, family, truth, padding="border")
+    found = st.register(moving, fixed, family)
+    assert error(family, family.identity(1), truth) > 2
+    assert error(family, found.theta, truth) < 0.1
+    torch.testing.assert_close(found.warped, fixed, rtol=0, atol=0.05)
+
+
+def test_every_level_refines_what_the_one_before_found():
+    family, truth = WARPS["affine"]
+    moving, truth = texture((64, 64)), torch.tensor([truth])
+    fixed = st.warp(moving, family, truth, padding="border")
+    errors = [
+        error(family, st.register(moving, fixed, family, measure="ncc", descent=descent).theta, truth)
+        for descent in (Descent(steps=20), Descent())
+    ]
+    assert errors[1] < 0.02 < errors[0]
+
+
+LOCAL = [st.ThinPlateSpline((4, 4)), st.BSpline((6, 6)), st.PiecewiseAffine((5, 5))]
+
+
+@pytest.mark.parametrize("local", LOCAL, ids=str)
+def test_local_families_follow_a_local_warp(local):
+    moving, spline = texture((32, 32)), st.ThinPlateSpline((3, 3))
+    truth = testing.random_theta(spline, batch=1, spread=0.12, dtype=torch.float32)
+    fixed = st.warp(moving, spline, truth, padding="border")
+    found = st.register(moving, fixed, local)
+    assert measures.mse(found.warped, fixed) < 0.1 * measures.mse(moving, fixed)
+
+
+def test_every_family_reduces_the_loss(family):
+    size = (12, 10, 8)[: family.dims]
+    truth = testing.random_theta(family, batch=1, dtype=torch.float32)
+    moving = texture(size)
+    fixed = st.warp(moving, family, truth, padding="border")
+    found = st.register(moving, fixed, family, levels=1, descent=Descent(steps=15))
+    assert found.losses[0][-1] < 0.9 * found.losses[0][0]
+    assert found.theta.shape == truth.shape
+
+
+def test_a_batch_gives_what_its_pairs_give_one_by_one():
+    family, moving = st.Affine(), texture((24, 24), batch=3)
+    truth = testing.random_theta(family, batch=3, dtype=torch.float32, spread=0.08)
+    fixed = st.warp(moving, family, truth, padding="border")
+    fixed[2] = moving[2]  # one pair needs no warp at all, and stops at once
+    descent = Descent(steps=60, window=10)
+    together = st.register(moving, fixed, family, descent=descent)
+    for n in range(3):
+        alone = st.register(moving[n : n + 1], fixed[n : n + 1], family, descent=descent)
+        torch.testing.assert_close(together.theta[n : n + 1], alone.theta, rtol=0, atol=1e-4)
+        assert together.stopped[n] == alone.stopped[0]
+        for losses, own in zip(together.losses, alone.losses, strict=True):
+            torch.testing.assert_close(losses[: len(own), n], own[:, 0], rtol=1e-3, atol=1e-6)
+            assert (losses[len(own) :, n] == losses[len(own) - 1, n]).all()  # has stopped while others go on
+    assert torch.equal(together.theta[2], family.identity(1)[0])
+
+
+def test_one_image_is_registered_with_many():
+    family, moving = st.Translation(), texture((24, 24))
+    truth = torch.tensor([[0.2, 0.1], [-0.1, 0.2]])
+    fixed = st.warp(moving, family, truth, padding="border")
+    torch.testing.assert_close(st.register(moving, fixed, family).theta, truth, rtol=0, atol=0.02)
+    back = st.register(fixed, moving, family)
+    torch.testing.assert_close(back.theta, -truth, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("change", ["inverted", "gain"])
+def test_measures_see_through_a_change_of_contrast(change):
+    family, moving = st.Similarity(), texture()
+    truth = torch.tensor([[1.1, 0.2, 0.1, -0.1]])
+    fixed = st.warp(moving, family, truth, padding="border")
+    fixed, measure = (1 - fixed, "mi") if change == "inverted" else (3 * fixed + 2, "ncc")
+    assert error(family, st.register(moving, fixed, family, measure=measure).theta, truth) < 0.2
+    assert error(family, st.register(moving, fixed, family, measure="mse").theta, truth) > 1
+
+
+def test_a_function_can_be_the_measure():
+    moving, family = texture((24, 24)), st.Translation()
+    fixed = st.warp(moving, family, torch.tensor([[0.2, -0.1]]), padding="border")
+    found = st.register(moving, fixed, family, measure=lambda a, b: (a - b).abs().flatten(1).mean(dim=1))
+    torch.testing.assert_close(found.theta, torch.tensor([[0.2, -0.1]]), rtol=0, atol=0.02)
+
+
+def test_a_blob_that_moved_in_a_volume_is_found():
+    fixed = torch.exp(-8 * st.target_points((16, 18, 20)).square().sum(dim=-1))[None]
+    moving = st.warp(fixed, st.Translation(3), torch.tensor([[0.4, -0.3, 0.2]]))
+    found = st.register(moving, fixed, st.Translation(3))
+    torch.testing.assert_close(found.theta, torch.tensor([[-0.4, 0.3, -0.2]]), rtol=0, atol=0.02)
+    assert found.warped.shape == fixed.shape
+
+
+def test_images_of_two_sizes_are_laid_on_each_other():
+    moving, family = texture((64, 48)), st.Affine()
+    truth = torch.tensor([[0.9, 0.1, 0.1, -0.1, 1.0, -0.1]])
+    fixed = st.warp(moving, family, truth, (32, 36), padding="border")
+    found = st.register(moving, fixed, family)
+    assert error(family, found.theta, truth) < 0.2
+    assert found.warped.shape == fixed.shape
+
+
+def test_the_pyramid_reaches_further():
+    blob = torch.exp(-150 * st.target_points((64, 64)).square().sum(dim=-1))[None]
+    moving, truth = st.warp(blob, st.Translation(), torch.tensor([[-0.3, 0.25]])), torch.tensor([[0.3, -0.25]])
+    fine = st.register(moving, blob, st.Translation(), levels=1)
+    coarse = st.register(moving, blob, st.Translation(), levels=4)
+    assert error(st.Translation(), coarse.theta, truth) < 0.2 < error(st.Translation(), fine.theta, truth)
+    assert len(coarse.losses) == 4
+
+
+def test_a_start_saves_the_search():
+    moving, family = texture(), st.Translation()
+    truth = torch.tensor([[0.9, -0.8]])
+    fixed = st.warp(moving, family, truth, padding="border")
+    found = st.register(moving, fixed, family, start=truth + 0.05)
+    assert error(family, found.theta, truth) < 0.1
+
+
+def test_a_penalty_holds_theta_back():
+    moving, family = texture((24, 24)), st.Translation()
+    fixed = st.warp(moving, family, torch.tensor([[0.2, -0.1]]), padding="border")
+    free = st.register(moving, fixed, family)
+    held = st.register(moving, fixed, family, penalty=lambda theta: guards.identity_penalty(family, theta))
+    assert held.theta.norm() < 0.5 * free.theta.norm()
+    assert held.losses[-1].amin() > measures.mse(held.warped, fixed)  # the penalty is part of the loss
+
+
+def test_the_result_is_the_best_that_was_seen():
+    family, moving = st.Affine(), texture((24, 24))
+    fixed = st.warp(moving, family, testing.random_theta(family, batch=1, dtype=torch.float32), padding="border")
+    found = st.register(moving, fixed, family, levels=1, descent=Descent(rate=0.3, steps=30))
+    torch.testing.assert_close(measures.mse(found.warped, fixed), found.losses[0].amin(dim=0))
+    assert torch.equal(found.warped, st.warp(moving, family, found.theta, padding="border"))
+
+
+def test_it_says_why_it_stopped():
+    family, moving = st.Translation(), texture((24, 24), batch=2)
+    fixed = st.warp(moving, family, torch.tensor([[0.2, -0.1]]), padding="border")
+    assert st.register(moving, fixed, family, descent=Descent(steps=3)).stopped == ("step limit",) * 2
+    assert st.register(moving, moving, family).stopped == ("no improvement",) * 2
+    fixed[1, 0, 3, 3] = float("nan")
+    broken = st.register(moving, fixed, family)
+    assert broken.stopped == ("no improvement", "not finite")
+    assert torch.equal(broken.theta[1], family.identity(1)[0])
+    torch.testing.assert_close(broken.theta[0], torch.tensor([0.2, -0.1]), rtol=0, atol=0.02)
+
+
+def test_a_pair_that_breaks_on_the_way_returns_the_best_before():
+    moving, family = texture((24, 24), batch=2), st.Translation()
+    truth = torch.tensor([[0.3, -0.1], [-0.3, 0.1]])
+    fixed = st.warp(moving, family, truth, padding="border")
+    seen = []
+
+    def trap(theta):
+        seen.append(theta.detach().clone())
+        return theta[:, 0] * torch.where(theta.detach()[:, 0] > 0.1, torch.nan, 0.0)  # NaN, and so is its gradient
+
+    found = st.register(moving, fixed, family, penalty=trap, levels=1)
+    assert found.stopped == ("not finite", "no improvement")
+    assert 0.03 < found.theta[0, 0] <= 0.1
+    assert found.losses[0].isfinite().all()
+    assert torch.stack(seen).isfinite().all()
+    torch.testing.assert_close(found.theta[1], truth[1], rtol=0, atol=0.01)
+
+
+def test_nothing_is_left_of_the_graph_and_inference_mode_does_not_matter():
+    family, moving = st.Translation(), texture((16, 16)).requires_grad_()
+    fixed = st.warp(moving.detach(), family, torch.tensor([[0.2, -0.1]]), padding="border")
+    with torch.no_grad():
+        found = st.register(moving, fixed, family)
+    assert not found.theta.requires_grad
+    assert not found.warped.requires_grad
+    assert moving.grad is None
+    torch.testing.assert_close(found.theta, torch.tensor([[0.2, -0.1]]), rtol=0, atol=0.03)
+
+
+def test_double_and_half_precision():
+    family, moving = st.Translation(), texture((16, 16))
+    fixed = st.warp(moving, family, torch.tensor([[0.2, -0.1]]), padding="border")
+    assert st.register(moving.double(), fixed.double(), family).theta.dtype == torch.float64
+    half = st.register(moving.half(), fixed.half(), family)
+    assert (half.theta.dtype, half.warped.dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(half.theta, torch.tensor([[0.2, -0.1]]), rtol=0, atol=0.03)
+
+
+def test_an_empty_batch_gives_an_empty_result():
+    found = st.register(torch.rand(0, 1, 8, 8), torch.rand(0, 1, 8, 8), st.Affine())
+    assert (found.theta.shape, found.warped.shape, found.stopped) == ((0, 6), (0, 1, 8, 8), ())
+
+
+@pytest.mark.parametrize("fitted", [st.Affine(), st.Rigid(), st.ThinPlateSpline((3, 3)), st.Affine(3)], ids=str)
+def test_landmarks_are_fitted(fitted):
+    truth = testing.random_theta(fitted, batch=2)
+    target = testing.random_points(fitted.dims, 2, 30)
+    theta = st.fit_points(fitted, target, fitted.points(truth, target))
+    torch.testing.assert_close(theta, truth, rtol=0, atol=1e-4)
+
+
+IMAGE = torch.rand(2, 1, 8, 8)
+BAD = {
+    "integers": (lambda: st.register(IMAGE.int(), IMAGE, st.Affine()), "`moving` must be floating point"),
+    "channels": (lambda: st.register(IMAGE, IMAGE.expand(2, 3, 8, 8), st.Affine()), "must have as many channels"),
+    "batches": (lambda: st.register(IMAGE, IMAGE[[0, 1, 0]], st.Affine()), "must hold as many images, or one for all"),
+    "a volume": (lambda: st.register(IMAGE, IMAGE[..., None], st.Affine()), "`image` must have shape"),
+    "measure": (
+        lambda: st.register(IMAGE, IMAGE, st.Affine(), measure="ssim"),
+        "`measure` must be one of 'mse', 'ncc'",
+    ),
+    "levels": (lambda: st.register(IMAGE, IMAGE, st.Affine(), levels=0), "`levels` must be a whole number, 1 or more"),
+    "start": (lambda: st.register(IMAGE, IMAGE, st.Affine(), start=torch.zeros(3, 6)), "`start` must have 2 rows"),
+    "rate": (lambda: Descent(rate=0), "`rate` must be a positive number"),
+    "steps": (lambda: Descent(steps=0), "`steps` must be a whole number"),
+    "landmarks": (lambda: st.fit_points(st.Affine(), torch.zeros(1, 3, 2), torch.zeros(1, 4, 2)), "one shape"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case):
+    call, message = BAD[case]
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()

@@ -1,0 +1,74 @@
+import pytest
+import torch
+from torch import nn
+
+from stn_lab.data import DISTORTIONS
+from stn_lab.errors import UserError
+from stn_lab.networks import FAMILIES, ModelSpec, build, count_parameters
+
+LABELS = ["fcn", "cnn", "st-fcn", "st-cnn", "st-cnn:tps", "st-fcn:projective"]
+
+
+def network(label, distortion="R", filters=64):
+    return build(ModelSpec.parse(label, "affine"), DISTORTIONS[distortion], filters=filters)
+
+
+@pytest.mark.parametrize("distortion", DISTORTIONS)
+def test_networks_of_an_experiment_have_the_same_number_of_parameters(distortion):
+    counts = [count_parameters(network(label, distortion)) for label in LABELS]
+    assert max(counts) <= 1.02 * min(counts)
+
+
+@pytest.mark.parametrize("distortion", DISTORTIONS)
+@pytest.mark.parametrize("label", LABELS)
+def test_images_become_ten_logits(label, distortion):
+    side = DISTORTIONS[distortion].side
+    assert network(label, distortion)(torch.rand(2, 1, side, side)).shape == (2, 10)
+
+
+def weights(module):
+    return [tuple(layer.weight.shape) for layer in module.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+
+
+def test_cnn_is_the_paper_s():
+    assert weights(network("cnn")) == [(64, 1, 9, 9), (64, 64, 7, 7), (10, 64 * 2 * 2)]
+
+
+def test_fcn_is_the_paper_s():
+    units = weights(network("fcn"))[0][0]
+    assert weights(network("fcn")) == [(units, 784), (units, units), (10, units)]
+
+
+def test_rts_networks_with_a_transformer_pool_its_output_and_round_up():
+    model = network("st-cnn", "RTS")
+    assert isinstance(model.pool, nn.AvgPool2d)
+    first, second, last = weights(model.classifier)
+    assert (first[2:], second[2:]) == ((9, 9), (7, 7))
+    assert last == (10, second[0])  # 42 -> 21 -> 13 -> 7 -> 1 -> 1
+    assert isinstance(network("cnn", "RTS").pool, nn.Identity)
+    assert isinstance(network("st-cnn", "R").pool, nn.Identity)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_starts_as_the_identity(family):
+    model = build(ModelSpec.parse("st-cnn", family), DISTORTIONS["R"], filters=32)
+    images = torch.rand(3, 1, 28, 28)
+    torch.testing.assert_close(model.transformer(images), images, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("resnet", "unknown model 'resnet'; choose from fcn, cnn, st-fcn, st-cnn"),
+        ("st-cnn:warp", "unknown family in 'st-cnn:warp'; choose from"),
+        ("cnn:tps", "'cnn:tps' has no transformer.*write 'st-cnn:tps'"),
+    ],
+)
+def test_unknown_models_are_named(label, message):
+    with pytest.raises(UserError, match=message):
+        ModelSpec.parse(label, "affine")
+
+
+def test_a_measure_that_cannot_be_matched_is_refused():
+    with pytest.raises(UserError, match=r"st-fcn cannot match.*take more filters"):
+        network("st-fcn", "R", filters=8)
