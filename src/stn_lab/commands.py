@@ -30,7 +30,7 @@ def train(options: "Train") -> None:
     """`stn train`."""
     experiment = options.experiment()
     experiment.check()
-    check_machine(options.machine)
+    check_machine(options.machine, experiment.budget.batch_size)
     splits = load(experiment.task.data)
     folder = _folder(options, experiment)  # last: nothing is written for a run that cannot begin
     try:

@@ -38,19 +38,29 @@ class Budget:
     filters: int = 64
     """Filters per layer of the plain CNN; the other networks are made as large as it."""
     validations: int = 20
-    """How often the validation error is measured; the best checkpoint is kept."""
+    """How often the validation error is measured, at most after every step; the best checkpoint is kept."""
     seed: int = 0
     """Of the weights and the training batches. The test set is the same for every seed."""
+
+    @property
+    def validation_steps(self) -> list[int]:
+        """The steps after which the validation error is measured: spread evenly, the last one among them."""
+        times = min(self.validations, self.steps)
+        return [math.ceil(self.steps * i / times) for i in range(1, times + 1)]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it is learnt; handed to Lightning's Trainer. Changes the time it takes, not what is learnt."""
+    """Where it is learnt; handed to Lightning's Trainer.
+
+    On one machine, with one number of threads, a run repeats bit for bit. Another machine or number of threads rounds
+    differently, more so another precision, and each device draws batches of its own.
+    """
 
     accelerator: str = "auto"
     """cpu, gpu, ..."""
     devices: int = 1
-    """Per node; the batch is divided among all."""
+    """Per node; the batch is divided among all, evenly."""
     nodes: int = 1
     """Computers."""
     strategy: str = "auto"

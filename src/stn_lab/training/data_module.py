@@ -6,7 +6,6 @@ from torch.utils.data import DataLoader
 
 from ..data import DISTORTIONS, Splits
 from ..data.stream import VALIDATION_SEED, TrainingStream, frozen
-from ..errors import UserError
 from .config import Experiment
 
 
@@ -29,8 +28,6 @@ class DistortedDigits(L.LightningDataModule):
     def train_dataloader(self) -> TrainingStream:
         trainer, budget = self.trainer, self.experiment.budget
         assert trainer is not None
-        if budget.batch_size % trainer.world_size:
-            raise UserError(f"--batch-size {budget.batch_size} cannot be shared by {trainer.world_size} devices evenly")
         self.stream = TrainingStream(
             self.splits.train.to(trainer.strategy.root_device),
             self.distortion,

@@ -1,6 +1,5 @@
 """Training a run: its models one after the other, under one budget, restartable at any moment."""
 
-import time
 from typing import Any
 
 import lightning as L
@@ -52,11 +51,9 @@ def train_model(label: str, splits: Splits, folder: RunFolder, experiment: Exper
     mean_before = mean_per_class(network, test)
     film = Filmstrip(data.validation[0][0][:FILM_IMAGES], budget.steps)
     timer = StepTimer(data)
-
-    begun = time.perf_counter()
     module = ClassifierTraining(network, budget)
     fit(module, data, folder.model(label), budget=budget, machine=machine, callbacks=[film, timer])
-    seconds = time.perf_counter() - begun
+    times = timer.as_json()
     if not is_first_process():
         return  # one process measures and writes
     network.cpu()
@@ -70,8 +67,7 @@ def train_model(label: str, splits: Splits, folder: RunFolder, experiment: Exper
             "best_step": best_step,
             "batch_size": budget.batch_size,
             "seed": budget.seed,
-            "seconds": round(seconds, 1),
-            **timer.as_json(),
+            **times,
             **provenance(module.device),
         },
     )

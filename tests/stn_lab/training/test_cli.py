@@ -1,6 +1,7 @@
 """The command as a person types it. Small networks and few steps; what they learn is not looked at here."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import torch
 
 from spatial_transformer import __version__
 from stn_lab.cli import main
+from stn_lab.report.read import read_run
+from stn_lab.training.module import ClassifierTraining
 
 SMALL = ["--steps", "12", "--batch-size", "16", "--filters", "16", "--validations", "3", "--distortion", "R"]
 
@@ -172,6 +175,7 @@ def test_resume_of_nothing_says_so(tmp_path, capfd):
         (["--name", "../x"], "--name must be a plain name"),
         (["--devices", "-3"], "cannot be used as asked"),
         (["--strategy", "magic"], "cannot be used as asked"),
+        (["--accelerator", "cpu", "--devices", "3"], "--batch-size 16 cannot be shared evenly by 3 devices"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named_and_leave_no_run(flags, message, tmp_path, capfd):
@@ -265,6 +269,77 @@ def test_ctrl_c_leaves_a_checkpoint_and_resuming_ends_where_an_uninterrupted_run
     )
     assert resumed["global_step"] == whole["global_step"] == 12
     assert all(torch.equal(resumed["state_dict"][name], whole["state_dict"][name]) for name in whole["state_dict"])
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Call it with a step, and the next run gets a Ctrl-C in the middle of that."""
+
+    def prepare(step):
+        learn = ClassifierTraining.training_step
+
+        def learn_and_press(module, *arguments):
+            if module.global_step == step - 1:
+                monkeypatch.setattr(ClassifierTraining, "training_step", learn)
+                os.kill(os.getpid(), signal.SIGINT)
+            return learn(module, *arguments)
+
+        monkeypatch.setattr(ClassifierTraining, "training_step", learn_and_press)
+
+    return prepare
+
+
+@pytest.mark.parametrize("step", [1, 4, 5, 12])  # a validation is due after 4, 8 and 12
+def test_wherever_a_run_is_stopped_its_result_is_that_of_an_uninterrupted_one(trained, tmp_path, stop_at, step):
+    flags = ["train", *SMALL, "--model", "st-cnn", "--runs", tmp_path, "--name", "stopped"]
+    last = tmp_path / "stopped" / "st-cnn" / "last.ckpt"
+    stop_at(step)
+    assert stn(*flags) == 130
+    stopped = torch.load(last, weights_only=True)
+    assert stopped["global_step"] == step
+    assert stn(*flags, "--resume") == 0
+    resumed, whole = (torch.load(path, weights_only=True) for path in (last, trained / "st-cnn" / "last.ckpt"))
+    assert all(torch.equal(resumed["state_dict"][name], whole["state_dict"][name]) for name in whole["state_dict"])
+
+    resumed, whole = (read_run(run).models[-1] for run in (tmp_path / "stopped", trained))
+    assert resumed.metrics["validation/error"] == whole.metrics["validation/error"]
+    for key in ("error_percent", "validation_error_percent", "best_step"):
+        assert resumed.number(key) == whole.number(key)
+    assert stopped["callbacks"]["StepTimer"]["seconds"] < resumed.number("seconds")
+
+
+def test_times_cover_the_parts_of_a_resumed_run(tmp_path, stop_at):
+    flags = ["train", *SMALL, "--model", "cnn", "--runs", tmp_path, "--name", "stopped"]
+    stop_at(6)
+    assert stn(*flags) == 130
+    last = tmp_path / "stopped" / "cnn" / "last.ckpt"
+    saved = torch.load(last, weights_only=True)
+    assert len(saved["callbacks"]["StepTimer"]["steps"]) == 6
+    saved["callbacks"]["StepTimer"] |= {"seconds": 1000.0, "steps": [5.0] * 12, "data": [4.0] * 12}
+    torch.save(saved, last)
+    assert stn(*flags, "--resume") == 0
+    result = json.loads((tmp_path / "stopped" / "results.json").read_text())["cnn"]
+    assert 1000 < result["seconds"] < 1100
+    assert (result["ms_per_step"], result["data_ms_per_step"]) == (5000, 4000)
+
+
+def test_the_bar_of_a_resumed_run_counts_from_its_first_step(tmp_path, stop_at, monkeypatch, capfd):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    flags = ["train", *SMALL, "--model", "cnn", "--runs", tmp_path, "--name", "stopped"]
+    stop_at(6)
+    assert stn(*flags) == 130
+    capfd.readouterr()
+    assert stn(*flags, "--resume") == 0
+    assert "12/12" in capfd.readouterr().out
+
+
+def test_without_a_terminal_a_line_tells_each_validation(tmp_path, capfd):
+    flags = ["train", *SMALL, "--steps", 10, "--model", "cnn", "--runs", tmp_path, "--name", "quiet"]
+    assert stn(*flags) == 0
+    lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("cnn: ")]
+    assert [line.partition(",")[0] for line in lines] == [f"cnn: step {step} of 10" for step in (4, 7, 10)]
+    (error,) = read_run(tmp_path / "quiet").models[0].metrics["validation/error"].values[-1:]
+    assert lines[-1].endswith(f"validation error {100 * error:.1f} %")
 
 
 def test_two_processes_train_together(tmp_path):
