@@ -36,7 +36,8 @@ class Train:
     runs: Path = Path("runs")
     """The folder that holds the runs."""
     resume: bool = False
-    """Go on with the run of this name: finish what is not finished."""
+    """Go on with the run of this name: finish what is not finished. On as many threads as before, its results are
+    those of a run that was never stopped."""
     overwrite: bool = False
     """Write over the run of this name."""
     profile: bool = False
@@ -95,7 +96,8 @@ def main(arguments: list[str] | None = None) -> None:
     command = tyro.cli(
         Command,
         prog="stn",
-        description="Spatial transformer networks: train, compare, look. `stn COMMAND --help` says more.",
+        description="Spatial transformer networks: train, compare, look. `stn COMMAND --help` says more, "
+        "`stn --version` which version this is.",
         args=arguments,
     )
     try:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..data.digits import DataName
 from ..data.distortions import DISTORTIONS, DistortionName
@@ -82,8 +82,15 @@ class Experiment:
         """Refuse what cannot be trained.
 
         Raises:
-            UserError: a number is not positive, or a model is unknown, named twice or too large to be matched.
+            UserError: data, distortion or a model is unknown, a number is not positive, or a model is named twice or
+                too large to be matched.
         """
+        for flag, value, known in (
+            ("data", self.task.data, get_args(DataName)),
+            ("distortion", self.task.distortion, get_args(DistortionName)),
+        ):
+            if value not in known:
+                raise UserError(f"unknown {flag} {value!r}; choose from {', '.join(known)}")
         for flag in ("steps", "batch_size", "filters", "validations", "lr", "localiser_lr_scale"):
             value = getattr(self.budget, flag)
             if not 0 < value < math.inf:

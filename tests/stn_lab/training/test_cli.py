@@ -58,7 +58,7 @@ def test_version(capfd):
 def test_help_names_the_commands_and_explains_the_flags(capfd):
     assert stn("--help") == 0
     text = capfd.readouterr().out
-    assert all(word in text for word in ("train", "evaluate", "backends"))
+    assert all(word in text for word in ("train", "evaluate", "backends", "--version"))
     assert stn("train", "--help") == 0
     text = " ".join(capfd.readouterr().out.split())
     assert all(flag in text for flag in ("--distortion {R,RTS,P,E,T,TC}", "--compare", "--resume", "--devices"))
@@ -143,6 +143,20 @@ def test_overwrite_spares_a_folder_that_is_no_run(tmp_path, capfd):
     line = refusal(capfd, "train", *SMALL, "--runs", tmp_path, "--name", "photos", "--overwrite")
     assert "not the folder of a run" in line
     assert (tmp_path / "photos" / "cat.png").read_bytes() == b"cat"
+
+
+def test_overwriting_a_link_replaces_the_run_it_leads_to(run):
+    link = run.parent / "link"
+    link.symlink_to(run)
+    assert stn("train", *SMALL, "--model", "cnn", "--runs", run.parent, "--name", "link", "--overwrite") == 0
+    assert link.is_symlink()
+    assert list(json.loads((run / "results.json").read_text())) == ["cnn"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--overwrite"], ["--resume"]])
+def test_a_name_that_is_too_long_is_refused(tmp_path, capfd, flags):
+    line = refusal(capfd, "train", *SMALL, "--runs", tmp_path, "--name", "x" * 300, *flags)
+    assert "File name too long" in line
 
 
 def test_an_unwritable_folder_is_named(tmp_path, capfd):
@@ -238,6 +252,38 @@ def test_a_damaged_configuration_is_named(run, capfd):
     assert "config.json is damaged" in refusal(capfd, "evaluate", run)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("distortion", "Q", "unknown distortion 'Q'"),
+        ("data", "letters", "unknown data 'letters'"),
+        ("models", ["resnet"], "unknown model 'resnet'"),
+        ("filters", "many", "is damaged"),
+    ],
+)
+def test_a_configuration_that_asks_for_what_there_is_not_is_named(run, capfd, key, value, message):
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, key: value}))
+    line = refusal(capfd, "evaluate", run)
+    assert "config.json" in line
+    assert message in line
+
+
+@pytest.mark.parametrize("name", ["cnn/pictures.npz", "cnn/metrics.csv", "sweep-scale.json"])
+def test_a_damaged_file_of_the_report_is_named_and_can_be_done_without(run, capfd, name):
+    (run / name).write_bytes(b"\xff damaged")
+    assert stn("evaluate", run) == 2
+    error = capfd.readouterr().err
+    assert f"{name} is damaged" in error
+    assert len(error.splitlines()) == 1
+    (run / name).unlink()
+    assert stn("evaluate", run) == 0
+
+
+def test_the_report_of_a_run_names_the_predicted_parameters(run):
+    assert "<strong>θ11</strong>" in (run / "report.html").read_text()
+
+
 def in_a_process(*arguments):
     command = [sys.executable, "-m", "stn_lab.cli", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -305,7 +351,6 @@ def test_wherever_a_run_is_stopped_its_result_is_that_of_an_uninterrupted_one(tr
     assert resumed.metrics["validation/error"] == whole.metrics["validation/error"]
     for key in ("error_percent", "validation_error_percent", "best_step"):
         assert resumed.number(key) == whole.number(key)
-    assert stopped["callbacks"]["StepTimer"]["seconds"] < resumed.number("seconds")
 
 
 def test_times_cover_the_parts_of_a_resumed_run(tmp_path, stop_at):
