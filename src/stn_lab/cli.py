@@ -36,8 +36,7 @@ class Train:
     runs: Path = Path("runs")
     """The folder that holds the runs."""
     resume: bool = False
-    """Go on with the run of this name: finish what is not finished. On as many threads as before, its results are
-    those of a run that was never stopped."""
+    """Go on with the run of this name: finish what is not finished."""
     overwrite: bool = False
     """Write over the run of this name."""
     profile: bool = False

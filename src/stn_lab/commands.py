@@ -36,7 +36,8 @@ def train(options: "Train") -> None:
     try:
         train_run(folder, experiment, options.machine, splits)
     except Interrupted as stop:
-        console.print(f"Stopped after {stop.step} steps; go on with the same command and --resume.")
+        if is_first_process():
+            console.print(f"Stopped after {stop.step} steps; go on with the same command and --resume.")
         sys.exit(130)
     if not is_first_process():
         return

@@ -41,17 +41,21 @@ class SaveOnInterrupt(Checkpoint):
         self.asked = True
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self.asked and trainer.global_step not in self.validations:
+        if trainer.global_step not in self.validations and self._is_time(trainer):
             trainer.save_checkpoint(self.path)
             raise KeyboardInterrupt
 
-    def on_validation_end(self, *_: Any) -> None:
-        if self.asked:
+    def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if self._is_time(trainer):
             raise KeyboardInterrupt
 
-    def on_train_end(self, *_: Any) -> None:
-        if self.asked:  # after the last validation
+    def on_train_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if self._is_time(trainer):  # asked after the last validation
             raise KeyboardInterrupt
+
+    def _is_time(self, trainer: L.Trainer) -> bool:
+        """Whether any of the processes that train together was asked: all must stop after the same step."""
+        return trainer.strategy.reduce_boolean_decision(self.asked, all=False)
 
     def teardown(self, *_: Any, **__: Any) -> None:
         if threading.current_thread() is threading.main_thread():

@@ -1,5 +1,6 @@
 """The command as a person types it. Small networks and few steps; what they learn is not looked at here."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -286,7 +287,15 @@ def test_the_report_of_a_run_names_the_predicted_parameters(run):
 
 def in_a_process(*arguments):
     command = [sys.executable, "-m", "stn_lab.cli", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )  # fmt: skip
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 120
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def test_ctrl_c_leaves_a_checkpoint_and_resuming_ends_where_an_uninterrupted_run_does(tmp_path):
@@ -295,9 +304,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_resuming_ends_where_an_uninterrupted_run
     flags = ["train", *SMALL, "--model", "st-cnn", "--runs", tmp_path, "--name"]
     process = in_a_process(*flags, "stopped")
     last = tmp_path / "stopped" / "st-cnn" / "last.ckpt"
-    deadline = time.monotonic() + 120
-    while not last.exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_for(last)
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=60)
     if process.returncode == 0:
@@ -397,3 +404,21 @@ def test_two_processes_train_together(tmp_path):
     assert "MEMBER: 2/2" in text
     assert set(json.loads((tmp_path / "pair" / "results.json").read_text())) == {"cnn", "st-cnn"}
     assert (tmp_path / "pair" / "report.html").is_file()
+
+
+def test_ctrl_c_that_reaches_one_process_only_stops_both(tmp_path):
+    flags = ["--steps", 4000, "--validations", 2000, "--model", "cnn", "--runs", tmp_path, "--name", "pair"]
+    process = in_a_process(
+        "train", *SMALL, *flags, "--accelerator", "cpu", "--devices", 2, "--strategy", "ddp"
+    )  # fmt: skip
+    last = tmp_path / "pair" / "cnn" / "last.ckpt"
+    try:
+        wait_for(last)
+        process.send_signal(signal.SIGINT)
+        text, _ = process.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the second process too, should it still wait for the first
+    assert process.returncode == 130, text
+    assert text.count("Stopped after") == 1
+    assert 0 < torch.load(last, weights_only=True)["global_step"] < 4000
