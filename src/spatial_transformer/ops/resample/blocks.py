@@ -19,18 +19,35 @@ from numba import carray, types
 
 from ...coordinates import FAR_OUTSIDE
 from ...homography import HORIZON
-from .compiled import BLOCKS, BORDER, FILL, JOBS, LINEAR, POINTS, PROJECTIVE, REFLECTION, SOURCE, at, inline, kernel
+from .compiled import (
+    BLOCKS,
+    BORDER,
+    FILL,
+    JOBS,
+    LINEAR,
+    POINTS,
+    PROJECTIVE,
+    REFLECTION,
+    SOURCE,
+    WRAP,
+    at,
+    inline,
+    kernel,
+)
 
 FURTHEST = 2.0**23  # as in the readable twin
 NOWHERE = -(2**30)  # the first pixel of a position that is NaN
 OUTSIDE = -(2**29)  # an offset that others can be added to without it becoming positive
 
-NOTHING, SOME, ALL = range(3)  # how many of a block's taps are inside of the image and of the band
+NOTHING, SOME, ALL = range(3)  # how many of a sample's taps are inside of the image and of the band
 
 
 @functools.cache
 def prepare(element: type, integer: type) -> Any:
-    """The compiled function that fills in a BLOCK and says whether NOTHING, SOME or ALL of its taps are inside.
+    """The compiled function that fills in a BLOCK and returns how many runs it has.
+
+    A run is a sequence of samples that are alike: NOTHING, SOME or ALL of their taps are inside. `ends` and `kinds`
+    tell them; without any run the whole block is NOTHING.
 
     Args:
         element: of image and samples, float32 or float64.
@@ -43,7 +60,8 @@ def prepare(element: type, integer: type) -> Any:
         job, work = carray(jobs, (1,))[0], carray(blocks, (1,))[0]
         position, first = at(work.position, np.float64), at(work.first, np.int32)
         fraction, weight, factor = at(work.fraction, element), at(work.weight, element), at(work.factor, element)
-        reach, offset = at(work.reach, integer), at(work.offset, integer)
+        reach, offset, base = at(work.reach, integer), at(work.offset, integer), at(work.base, integer)
+        status, ends, kinds = at(work.status, np.int32), at(work.ends, np.int64), at(work.kinds, np.int64)
         product = at(work.product, element)
         derivatives = 1 + (job.sets > 1) + (job.direction != 0)
         if job.kind == POINTS:
@@ -51,26 +69,35 @@ def prepare(element: type, integer: type) -> Any:
         else:
             _place_grid(job, work, at(job.source, np.float64), position)
 
-        inside, nan = True, False
+        alike = True  # all taps of all samples are inside
         for axis in range(job.dims - 1, -1, -1):  # the last one first: it may show that nothing is left to do
-            last = axis == job.dims - 1
             low, high = _split(job, work.count, position, axis * job.block, first, fraction)
-            nan |= low == NOWHERE
-            unusual = low < 8 - FURTHEST or high > FURTHEST - 8
-            from_pixel, to_pixel = (work.low, work.high) if last else (0, job.size[axis])
-            as_they_are = job.padding[axis] == FILL or (low >= 0 and high + job.taps <= job.size[axis])
-            if last and not nan and as_they_are and (high + job.taps <= from_pixel or low >= to_pixel):
-                return NOTHING
-            inside &= low >= from_pixel and high + job.taps <= to_pixel
+            begin, end = (work.low, work.high) if axis == job.dims - 1 else (0, job.size[axis])
+            fills = job.padding[axis] == FILL
+            if (fills or (low >= 0 and high + job.taps <= job.size[axis])) and (high + job.taps <= begin or low >= end):
+                return 0
+            if low < begin or high + job.taps > end:
+                if alike:
+                    for k in range(work.count):
+                        status[k] = ALL
+                alike = False
+                _judge(job, work.count, axis, first, status, np.int32(begin), np.int32(end))
             _weigh(job, work.count, at(job.table, element), fraction, weight, axis, derivatives)
-            if unusual:
+            if low < 8 - FURTHEST or high > FURTHEST - 8:
                 _flatten(job, work.count, first, weight, axis, derivatives)
-        if inside:
-            _base(job, work.count, first, offset)
+        _base(job, work.count, first, base)
+        runs = 1
+        if alike:
+            ends[0], kinds[0] = work.count, ALL
         else:
-            for axis in range(job.dims):
-                _reach(job, work, axis, first, reach, integer)
-            _offsets(job, work.count, reach, offset)
+            runs = _part(work.count, status, ends, kinds)
+            begin = 0
+            for run in range(runs):
+                if kinds[run] == SOME:
+                    for axis in range(job.dims):
+                        _reach(job, work, axis, begin, ends[run], first, reach, integer)
+                    _offsets(job, begin, ends[run], reach, offset)
+                begin = ends[run]
 
         if job.direction != 0:
             _turn(job, work, at(job.direction, element), factor)
@@ -84,9 +111,7 @@ def prepare(element: type, integer: type) -> Any:
                 product[i] = 0
             for along in range(job.dims):
                 _combine_along(job, work.count, weight, product, to, own, along, derivatives, factor)
-        if nan:
-            _forget(job, work.count, first, product)
-        return ALL if inside else SOME
+        return runs
 
     return kernel(function, JOBS, BLOCKS, returns=types.int64)
 
@@ -195,64 +220,78 @@ def _flatten(job, count, first, weight, axis, derivatives):
 
 
 @inline
-def _base(job, count, first, offset):
-    x, y, z = job.step[0], job.step[1], job.step[2]
-    for k in range(count):
-        offset[k] = first[k] * x + first[job.block + k] * y
-    if job.dims == 3:
+def _judge(job, count, axis, first, status, begin, end):
+    """Lower the status of samples some or all of whose taps along an axis are not in begin ... end - 1."""
+    of, taps, length = axis * job.block, np.int32(job.taps), np.int32(job.size[axis])
+    if job.padding[axis] == FILL:
         for k in range(count):
-            offset[k] = offset[k] + first[2 * job.block + k] * z
+            pixel, after = first[of + k], np.int32(first[of + k] + taps)
+            lower = np.int32(SOME) if pixel < begin or after > end else np.int32(ALL)
+            lower = np.int32(NOTHING) if after <= begin or pixel >= end else lower
+            status[k] = lower if lower < status[k] else status[k]
+    else:  # what is outside of the image is read somewhere inside, perhaps
+        for k in range(count):
+            pixel, after = first[of + k], np.int32(first[of + k] + taps)
+            lower = np.int32(SOME) if pixel < begin or after > end else np.int32(ALL)
+            beyond = pixel >= 0 and after <= length and (after <= begin or pixel >= end)
+            lower = np.int32(NOTHING) if beyond or pixel == NOWHERE else lower
+            status[k] = lower if lower < status[k] else status[k]
 
 
 @inline
-def _reach(job, work, axis, first, reach, integer):
-    length, step, rule, count = job.size[axis], integer(job.step[axis]), job.padding[axis], work.count
-    end = np.int32(length - 1)
-    low, high = (work.low, work.high) if axis == job.dims - 1 else (0, length)
-    low, high = np.int32(low), np.int32(high)
-    outside = integer(OUTSIDE)
-    for tap in range(job.taps):
-        to, of = (axis * job.taps + tap) * job.block, axis * job.block
-        if rule in (FILL, BORDER):
-            border = rule == BORDER
-            for k in range(count):  # in 32 bits, twice as many at a time
-                pixel = np.int32(first[of + k] + np.int32(tap))
-                nowhere = pixel < np.int32(OUTSIDE)
-                near = pixel if pixel > 0 else np.int32(0)
-                near = near if near < end else end
-                pixel = near if border else pixel
-                reach[to + k] = outside if nowhere or pixel < low or pixel >= high else integer(integer(pixel) * step)
-            continue
+def _part(count, status, ends, kinds):
+    """Divide the samples into runs of equal status; returns how many."""
+    runs = 0
+    for k in range(1, count):
+        if status[k] != status[k - 1]:
+            ends[runs], kinds[runs] = k, status[k - 1]
+            runs += 1
+    ends[runs], kinds[runs] = count, status[count - 1]
+    return runs + 1
+
+
+@inline
+def _base(job, count, first, base):
+    """Where the first tap of each sample lies in memory, if all are inside."""
+    x, y, z, block = job.step[0], job.step[1], job.step[2], job.block
+    if job.dims == 2:
         for k in range(count):
+            base[k] = first[k] * x + first[block + k] * y
+    else:
+        for k in range(count):
+            base[k] = first[k] * x + first[block + k] * y + first[2 * block + k] * z
+
+
+@inline
+def _reach(job, work, axis, begin, end, first, reach, integer):
+    """Where the taps along an axis lie in memory, or OUTSIDE."""
+    length, step, rule, of = job.size[axis], job.step[axis], job.padding[axis], axis * job.block
+    low, high = (work.low, work.high) if axis == job.dims - 1 else (0, length)
+    for tap in range(job.taps):
+        to = (axis * job.taps + tap) * job.block
+        for k in range(begin, end):
             pixel = np.int64(first[of + k]) + tap
-            nowhere = pixel < OUTSIDE
-            if rule == REFLECTION:
+            if rule == BORDER:
+                pixel = min(max(pixel, 0), length - 1)
+            elif rule == REFLECTION:
                 pixel = pixel % (2 * length)
                 pixel = min(pixel, 2 * length - 1 - pixel)
-            else:
+            elif rule == WRAP:
                 pixel = pixel % length
-            reach[to + k] = OUTSIDE if nowhere or pixel < low or pixel >= high else pixel * step
+            reach[to + k] = OUTSIDE if pixel < low or pixel >= high else pixel * step
 
 
 @inline
-def _offsets(job, count, reach, offset):
+def _offsets(job, begin, end, reach, offset):
     """The sum over the axes; -1 where one of them is outside."""
-    taps = job.taps
+    taps, block = job.taps, job.block
     for t in range(job.total):
-        x, y, z = (
-            t % taps * job.block,
-            (taps + t // taps % taps) * job.block,
-            (2 * taps + t // taps // taps) * job.block,
-        )
-        to = t * job.block
-        if job.dims == 2:
-            for k in range(count):
-                a, b = reach[x + k], reach[y + k]
-                offset[to + k] = -1 if (a | b) < 0 else a + b
-        else:
-            for k in range(count):
-                a, b, c = reach[x + k], reach[y + k], reach[z + k]
-                offset[to + k] = -1 if (a | b | c) < 0 else a + b + c
+        x, y, z = t % taps * block, (taps + t // taps % taps) * block, (2 * taps + t // taps // taps) * block
+        for k in range(begin, end):
+            a, b = reach[x + k], reach[y + k]
+            c = reach[z + k] if job.dims == 3 else a
+            outside = (a | b | c) < 0
+            offset[t * block + k] = -1 if outside else a + b + (c if job.dims == 3 else 0)
 
 
 @inline
@@ -261,17 +300,6 @@ def _turn(job, work, directions, factor):
         base = work.m * job.direction_step[0] + work.start * job.direction_step[1] + axis * job.direction_step[2]
         for k in range(work.count):
             factor[axis * job.block + k] = directions[base + k * job.direction_step[1]] * job.scale[axis]
-
-
-@inline
-def _forget(job, count, first, product):
-    """A sample with a NaN among its coordinates reads the fill value, once, and has no slope."""
-    plain = job.sets == 1 and job.direction == 0
-    for k in range(count):
-        nowhere = first[k] == NOWHERE or first[job.block + k] == NOWHERE
-        if nowhere or (job.dims == 3 and first[2 * job.block + k] == NOWHERE):
-            for row in range(job.sets * job.total):
-                product[row * job.block + k] = 1 if plain and row == 0 else 0
 
 
 @inline

@@ -79,7 +79,11 @@ BLOCK = np.dtype(
         ("weight", np.int64),  # axis, derivative, tap
         ("reach", np.int64),  # axis, tap: offsets in memory
         ("factor", np.int64),  # the direction along each axis, in pixels
-        ("offset", np.int64),  # of every tap; of the first one only if all are inside
+        ("base", np.int64),  # where the first tap of a sample lies, if all its taps are inside
+        ("offset", np.int64),  # where every tap of a sample lies, negative outside, if some are inside
+        ("status", np.int64),  # of a sample: NOTHING, SOME or ALL of its taps are inside
+        ("ends", np.int64),  # of runs of samples with one status
+        ("kinds", np.int64),  # the status of each run
         ("found", np.int64),  # of `slope`: along each axis
         ("product", np.int64),  # the weight of every tap; a set of rows for each slope
     ]

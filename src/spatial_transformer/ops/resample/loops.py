@@ -31,14 +31,18 @@ MOST_TAPS = 6**3
 # Where the arrays of a block lie, in words of 8 bytes, though most elements are shorter. Each is as long as any number
 # of taps needs it.
 WORDS = BLOCK.itemsize // 8
-POSITION = 16
+POSITION = 24
 FIRST = POSITION + 4 * 256
 FRACTION = FIRST + 3 * 256
 WEIGHT = FRACTION + 256
 REACH = WEIGHT + 3 * 3 * 2 * 256
 FACTOR = REACH + 3 * 2 * 256
 FOUND = FACTOR + 3 * 256
-OFFSET = FOUND + 3 * 256
+BASE = FOUND + 3 * 256
+STATUS = BASE + 256
+ENDS = STATUS + 256
+KINDS = ENDS + 256
+OFFSET = KINDS + 256
 PRODUCT = OFFSET + 64 * 64
 MEMORY = PRODUCT + 3 * 64 * 64
 
@@ -47,23 +51,21 @@ class Taps(NamedTuple):
     """The taps of a block of samples, as the loops see them; all are pointers or numbers.
 
     Attributes:
-        inside: NOTHING, SOME or ALL of them are inside.
-        count: samples.
         total: taps of a sample.
         block: from one tap to the next in `offset` and `weight`.
-        offset: of each tap and sample in memory, negative outside; of the first tap only, if all are inside.
-        shift: from the first tap of a sample to each of them, if all are inside.
-        weight: of each tap and sample.
+        base: where the first tap of a sample lies in memory, if all are inside.
+        shift: from there to each of them.
+        offset: where every tap of a sample lies, if only some are inside; negative outside.
+        weight: of every tap.
         fill: what taps outside read.
         zero: of the same type.
     """
 
-    inside: Any
-    count: Any
     total: Any
     block: Any
-    offset: Any
+    base: Any
     shift: Any
+    offset: Any
     weight: Any
     fill: Any
     zero: Any
@@ -87,8 +89,9 @@ def pull(element: type, integer: type, total: int, along: bool) -> Any:
         job, work = carray(jobs, (1,))[0], carray(memory, (WORDS,)).view(BLOCK)[0]
         _lay_out(job, work, address_of(memory))
         _shifts(job, shift)
-        taps = total if total else job.total
-        offset, weight, fill = at(work.offset, integer), at(work.product, element), at(job.fill, element)[0]
+        base, offset, weight = at(work.base, integer), at(work.offset, integer), at(work.product, element)
+        ends, kinds, fill = at(work.ends, np.int64), at(work.kinds, np.int64), at(job.fill, element)[0]
+        taps = Taps(total if total else job.total, job.block, base, shift, offset, weight, fill, element(0))
         image, samples, index = at(job.image, element), at(job.samples, element), at(job.index, np.int64)
         for task in range(begin, end):
             m = task // job.chunks
@@ -96,58 +99,62 @@ def pull(element: type, integer: type, total: int, along: bool) -> Any:
             chunk = task % job.chunks * job.blocks_per_chunk
             for number in range(chunk, min(chunk + job.blocks_per_chunk, job.blocks)):
                 to = _begin(job, work, m, number)
-                inside = call(job.prepare, jobs, memory)
-                block = Taps(inside, work.count, taps, job.block, offset, shift, weight, fill, element(0))
-                if inside == NOTHING:
-                    _fill(job, block, samples, to)
-                elif along:
-                    _pull_along(job, block, image, pixels, samples, to)
-                else:
-                    for c in range(job.channels):
-                        channel, there = pixels + c * job.channel_step, to + c * job.samples_step[1]
-                        _pull(block, image, channel, samples, there, job.samples_step[2])
+                runs = call(job.prepare, jobs, memory)
+                if runs == 0:
+                    _fill(job, 0, work.count, samples, to, fill)
+                begin = 0
+                for run in range(runs):
+                    end, kind = ends[run], kinds[run]
+                    if kind == NOTHING:
+                        _fill(job, begin, end, samples, to, fill)
+                    elif along:
+                        _pull_along(job, taps, begin, end, kind, image, pixels, samples, to)
+                    else:
+                        for c in range(job.channels):
+                            channel, there = pixels + c * job.channel_step, to + c * job.samples_step[1]
+                            _pull(taps, begin, end, kind, image, channel, samples, there, job.samples_step[2])
+                    begin = end
 
     return kernel(function, *RANGE)
 
 
 @inline
-def _fill(job, taps, samples, to):
-    value = taps.zero if job.direction else taps.fill
+def _fill(job, begin, end, samples, to, fill):
+    value = fill * 0 if job.direction else fill
     for c in range(job.channels):
-        for k in range(taps.count):
+        for k in range(begin, end):
             samples[to + c * job.samples_step[1] + k * job.samples_step[2]] = value
 
 
 @inline
-def _pull(taps, image, pixels, samples, to, step):
-    if taps.inside == ALL:
-        for k in range(taps.count):
-            value, first = taps.zero, pixels + taps.offset[k]
+def _pull(taps, begin, end, kind, image, pixels, samples, to, step):
+    if kind == ALL:
+        for k in range(begin, end):
+            value, first = taps.zero, pixels + taps.base[k]
             for t in range(taps.total):
                 value += taps.weight[t * taps.block + k] * image[first + taps.shift[t]]
             samples[to + k * step] = value
     else:
-        for k in range(taps.count):
+        for k in range(begin, end):
             value = taps.zero
             for t in range(taps.total):
                 offset = taps.offset[t * taps.block + k]
-                read = image[pixels + max(offset, 0)]  # always, so that there is no branch
-                value += taps.weight[t * taps.block + k] * (read if offset >= 0 else taps.fill)
+                value += taps.weight[t * taps.block + k] * (image[pixels + offset] if offset >= 0 else taps.fill)
             samples[to + k * step] = value
 
 
 @inline
-def _pull_along(job, taps, image, pixels, samples, to):
-    for k in range(taps.count):
+def _pull_along(job, taps, begin, end, kind, image, pixels, samples, to):
+    for k in range(begin, end):
         here, constant = to + k * job.samples_step[2], taps.zero
-        if taps.inside != ALL:
+        if kind != ALL:
             for t in range(taps.total):
                 if taps.offset[t * taps.block + k] < 0:
                     constant += taps.weight[t * taps.block + k] * taps.fill
         for c in range(job.channels):
             samples[here + c] = constant
         for t in range(taps.total):
-            offset = taps.offset[k] + taps.shift[t] if taps.inside == ALL else taps.offset[t * taps.block + k]
+            offset = taps.base[k] + taps.shift[t] if kind == ALL else taps.offset[t * taps.block + k]
             if offset >= 0:
                 weight = taps.weight[t * taps.block + k]
                 for c in range(job.channels):
@@ -169,8 +176,9 @@ def push(element: type, integer: type, total: int, along: bool) -> Any:
         job, work = carray(jobs, (1,))[0], carray(memory, (WORDS,)).view(BLOCK)[0]
         _lay_out(job, work, address_of(memory))
         _shifts(job, shift)
-        taps = total if total else job.total
-        offset, weight, fill = at(work.offset, integer), at(work.product, element), at(job.fill, element)[0]
+        base, offset, weight = at(work.base, integer), at(work.offset, integer), at(work.product, element)
+        ends, kinds, fill = at(work.ends, np.int64), at(work.kinds, np.int64), at(job.fill, element)[0]
+        taps = Taps(total if total else job.total, job.block, base, shift, offset, weight, fill, element(0))
         image, samples = at(job.image, element), at(job.samples, element)
         members, starts = at(job.members, np.int64), at(job.starts, np.int64)
         last = job.dims - 1
@@ -183,17 +191,20 @@ def push(element: type, integer: type, total: int, along: bool) -> Any:
             for member in range(n if alone else starts[n], n + 1 if alone else starts[n + 1]):
                 m = member if alone else members[member]
                 for number in range(job.blocks):
-                    begun = _begin(job, work, m, number)
-                    inside = call(job.prepare, jobs, memory)
-                    block = Taps(inside, work.count, taps, job.block, offset, shift, weight, fill, element(0))
-                    if inside == NOTHING:
-                        continue
-                    if along:
-                        _push_along(job, block, image, pixels, samples, begun)
-                    else:
-                        for c in range(job.channels):
-                            channel, there = pixels + c * job.channel_step, begun + c * job.samples_step[1]
-                            _push(block, image, channel, samples, there, job.samples_step[2])
+                    at_samples = _begin(job, work, m, number)
+                    runs = call(job.prepare, jobs, memory)
+                    begin = 0
+                    for run in range(runs):
+                        end, kind = ends[run], kinds[run]
+                        if kind == NOTHING:
+                            pass
+                        elif along:
+                            _push_along(job, taps, begin, end, kind, image, pixels, samples, at_samples)
+                        else:
+                            for c in range(job.channels):
+                                channel, there = pixels + c * job.channel_step, at_samples + c * job.samples_step[1]
+                                _push(taps, begin, end, kind, image, channel, samples, there, job.samples_step[2])
+                        begin = end
 
     return kernel(function, *RANGE)
 
@@ -207,14 +218,15 @@ def _clear(job, image, begin, end, zero):
 
 
 @inline
-def _push(taps, image, pixels, samples, begun, step):
-    for k in range(taps.count):
-        value = samples[begun + k * step]
-        if taps.inside == ALL:
-            first = pixels + taps.offset[k]
+def _push(taps, begin, end, kind, image, pixels, samples, at_samples, step):
+    if kind == ALL:
+        for k in range(begin, end):
+            value, first = samples[at_samples + k * step], pixels + taps.base[k]
             for t in range(taps.total):
                 image[first + taps.shift[t]] += taps.weight[t * taps.block + k] * value
-        else:
+    else:
+        for k in range(begin, end):
+            value = samples[at_samples + k * step]
             for t in range(taps.total):
                 offset = taps.offset[t * taps.block + k]
                 if offset >= 0:
@@ -222,11 +234,11 @@ def _push(taps, image, pixels, samples, begun, step):
 
 
 @inline
-def _push_along(job, taps, image, pixels, samples, begun):
-    for k in range(taps.count):
-        here = begun + k * job.samples_step[2]
+def _push_along(job, taps, begin, end, kind, image, pixels, samples, at_samples):
+    for k in range(begin, end):
+        here = at_samples + k * job.samples_step[2]
         for t in range(taps.total):
-            offset = taps.offset[k] + taps.shift[t] if taps.inside == ALL else taps.offset[t * taps.block + k]
+            offset = taps.base[k] + taps.shift[t] if kind == ALL else taps.offset[t * taps.block + k]
             if offset >= 0:
                 weight = taps.weight[t * taps.block + k]
                 for c in range(job.channels):
@@ -247,8 +259,9 @@ def slope(element: type, integer: type, total: int, along: bool) -> Any:
         job, work = carray(jobs, (1,))[0], carray(memory, (WORDS,)).view(BLOCK)[0]
         _lay_out(job, work, address_of(memory))
         _shifts(job, shift)
-        taps = total if total else job.total
-        offset, weight, fill = at(work.offset, integer), at(work.product, element), at(job.fill, element)[0]
+        base, offset, weight = at(work.base, integer), at(work.offset, integer), at(work.product, element)
+        ends, kinds, fill = at(work.ends, np.int64), at(work.kinds, np.int64), at(job.fill, element)[0]
+        taps = Taps(total if total else job.total, job.block, base, shift, offset, weight, fill, element(0))
         image, samples, index = at(job.image, element), at(job.samples, element), at(job.index, np.int64)
         found, points, matrices = at(work.found, element), at(job.result, element), at(job.result, np.float64)
         entries = (job.dims + (job.kind == PROJECTIVE)) * (job.dims + 1)
@@ -260,45 +273,48 @@ def slope(element: type, integer: type, total: int, along: bool) -> Any:
                     matrices[i] = 0.0
             chunk = task % job.chunks * job.blocks_per_chunk
             for number in range(chunk, min(chunk + job.blocks_per_chunk, job.blocks)):
-                begun = _begin(job, work, m, number)
+                at_samples = _begin(job, work, m, number)
                 for i in range(job.dims * job.block):
                     found[i] = 0
-                inside = call(job.prepare, jobs, memory)
-                block = Taps(inside, work.count, taps, job.block, offset, shift, weight, fill, element(0))
-                if inside != NOTHING:
-                    if along:
-                        _slope_along(job, block, image, pixels, samples, begun, found)
+                runs = call(job.prepare, jobs, memory)
+                begin = 0
+                for run in range(runs):
+                    end, kind = ends[run], kinds[run]
+                    if kind == NOTHING:
+                        pass
+                    elif along:
+                        _slope_along(job, taps, begin, end, kind, image, pixels, samples, at_samples, found)
                     else:
                         for c in range(job.channels):
-                            channel, there = pixels + c * job.channel_step, begun + c * job.samples_step[1]
-                            _slope(block, image, channel, samples, there, job.samples_step[2], found, job.dims)
+                            channel, there = pixels + c * job.channel_step, at_samples + c * job.samples_step[1]
+                            _slope(job, taps, begin, end, kind, image, channel, samples, there, found)
+                    begin = end
                 if job.kind == POINTS:
                     _write_points(job, work, found, points)
-                elif inside != NOTHING:
+                elif runs != 0:
                     _add_to_matrix(job, work, found, at(work.position, np.float64), matrices, task * entries)
 
     return kernel(function, *RANGE)
 
 
 @inline
-def _slope(taps, image, pixels, samples, begun, step, found, dims):
+def _slope(job, taps, begin, end, kind, image, pixels, samples, at_samples, found):
     """Adds the slopes along the axes, times the samples, to found[axis, k]."""
-    block, y_weights, z_weights = taps.block, taps.total * taps.block, 2 * taps.total * taps.block
-    all_inside = taps.inside == ALL
-    for k in range(taps.count):
+    block, step, dims = taps.block, job.samples_step[2], job.dims
+    y_weights, z_weights = taps.total * block, 2 * taps.total * block
+    for k in range(begin, end):
         x, y, z = taps.zero, taps.zero, taps.zero
         for t in range(taps.total):
             row = t * block + k
-            if all_inside:
-                read = image[pixels + taps.offset[k] + taps.shift[t]]
+            if kind == ALL:
+                read = image[pixels + taps.base[k] + taps.shift[t]]
             else:
-                read = image[pixels + max(taps.offset[row], 0)]
-                read = read if taps.offset[row] >= 0 else taps.fill
+                read = image[pixels + taps.offset[row]] if taps.offset[row] >= 0 else taps.fill
             x += taps.weight[row] * read
             y += taps.weight[y_weights + row] * read
             if dims == 3:
                 z += taps.weight[z_weights + row] * read
-        sample = samples[begun + k * step]
+        sample = samples[at_samples + k * step]
         found[k] += x * sample
         found[block + k] += y * sample
         if dims == 3:
@@ -306,11 +322,11 @@ def _slope(taps, image, pixels, samples, begun, step, found, dims):
 
 
 @inline
-def _slope_along(job, taps, image, pixels, samples, begun, found):
-    for k in range(taps.count):
-        here = begun + k * job.samples_step[2]
+def _slope_along(job, taps, begin, end, kind, image, pixels, samples, at_samples, found):
+    for k in range(begin, end):
+        here = at_samples + k * job.samples_step[2]
         for t in range(taps.total):
-            offset = taps.offset[k] + taps.shift[t] if taps.inside == ALL else taps.offset[t * taps.block + k]
+            offset = taps.base[k] + taps.shift[t] if kind == ALL else taps.offset[t * taps.block + k]
             product = taps.zero  # of image and samples, summed over the channels
             if offset >= 0:
                 for c in range(job.channels):
@@ -367,7 +383,9 @@ def _lay_out(job, work, memory):
     """Give the arrays of a block their places in memory."""
     work.position, work.first, work.fraction = memory + 8 * POSITION, memory + 8 * FIRST, memory + 8 * FRACTION
     work.weight, work.reach, work.factor = memory + 8 * WEIGHT, memory + 8 * REACH, memory + 8 * FACTOR
-    work.found, work.offset, work.product = memory + 8 * FOUND, memory + 8 * OFFSET, memory + 8 * PRODUCT
+    work.found, work.base, work.status = memory + 8 * FOUND, memory + 8 * BASE, memory + 8 * STATUS
+    work.ends, work.kinds = memory + 8 * ENDS, memory + 8 * KINDS
+    work.offset, work.product = memory + 8 * OFFSET, memory + 8 * PRODUCT
     work.low, work.high = 0, job.size[job.dims - 1]
 
 
