@@ -83,7 +83,41 @@ class Backends:
         backends()
 
 
-Command = Annotated[Train | Evaluate | Backends, tyro.conf.OmitArgPrefixes]
+@dataclass(frozen=True)
+class Bench:
+    """Measure how fast the library is, beside PyTorch's own functions and other libraries.
+
+    Runs the operator's tests first and refuses to measure when one fails. Times are medians of interleaved runs.
+    """
+
+    output: Path = Path("benchmark.json")
+    """The file of JSON that is written."""
+    rows: str = ""
+    """Only rows of the matrix whose name contains one of these, with commas between: 42x42,bicubic."""
+    passes: str = ""
+    """Only some of forward, theta, both, double."""
+    parts: str = ""
+    """Only some of matrix, second-order, curves, memory, cold-start."""
+    threads: str = ""
+    """Numbers of threads, with commas between; 1 and all by default."""
+    repeats: int = 25
+    """Samples of each function."""
+    seconds: float = 2.0
+    """A function that has taken so long gets no more samples, once it has five."""
+    device: str = "cpu"
+    """cpu or cuda."""
+    compile: bool = False
+    """Measure torch.compile as well."""
+    skip_tests: bool = False
+    """While developing the benchmark itself."""
+
+    def __call__(self) -> None:
+        from .benchmark.run import bench
+
+        bench(self)
+
+
+Command = Annotated[Train | Evaluate | Backends | Bench, tyro.conf.OmitArgPrefixes]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -95,7 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = tyro.cli(
         Command,
         prog="stn",
-        description="Spatial transformer networks: train, compare, look. `stn COMMAND --help` says more, "
+        description="Spatial transformer networks: train, compare, look, measure. `stn COMMAND --help` says more, "
         "`stn --version` which version this is.",
         args=arguments,
     )
