@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SOURCES := src tests results
 
-.PHONY: demo test test-browser check format docs measure tables families gallery clean
+.PHONY: demo test test-browser check format docs measure bench tables families gallery clean
 
 demo: $(VENV)/.demo  ## train a network with and without a transformer, and make a page of it (4 minutes)
 	$(BIN)/stn train --data digits --distortion RTS --compare cnn,st-cnn --name demo --overwrite \
@@ -32,8 +32,13 @@ docs: $(VENV)/.dev  ## the documentation as a site in site/
 measure: $(VENV)/.dev  ## run what the README's table reports (hours), then write the table
 	$(BIN)/python results/measure.py
 
-tables: $(VENV)/.dev  ## write the README's table from results/
+bench: $(VENV)/.dev  ## measure times and memory (half an hour; let nothing else run), then write the pages
+	$(BIN)/stn bench --output results/benchmarks/cpu.json
+	$(BIN)/python results/benchmarks.py
+
+tables: $(VENV)/.dev  ## write the README's tables, docs/benchmarks.md and docs/scaling.md from results/
 	$(BIN)/python results/tables.py
+	$(BIN)/python results/benchmarks.py
 
 families: $(VENV)/.dev  ## write the table in docs/families.md from its tests
 	$(BIN)/python results/families.py

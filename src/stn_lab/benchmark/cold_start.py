@@ -27,7 +27,7 @@ def measure() -> dict[str, FirstCall]:
 
 def _here() -> dict[str, float]:
     start = time.perf_counter()
-    import torch  # noqa: PLC0415
+    import torch
 
     import spatial_transformer as st
 

@@ -139,10 +139,12 @@ def _kornia(problem: Problem) -> Differentiable | None:
     row, mode = problem.row, problem.row.mode
     if row.warp in MATRIX_WARPS:
         matrix = converters.to_kornia(problem.matrix(), row.size, row.size).float()
-        if row.warp == "projective":
-            return Differentiable(lambda i, m: kornia.warp_perspective(i, m, row.size, mode), problem.image, matrix)
         warp: Any = kornia.warp_affine if row.dims == 2 else kornia.warp_affine3d
-        return Differentiable(lambda i, m: warp(i, m, row.size, mode), problem.image, matrix[:, :-1].contiguous())
+        if row.warp == "projective":
+            warp = kornia.warp_perspective
+        else:
+            matrix = matrix[:, :-1].contiguous()
+        return Differentiable(lambda i, m: warp(i, m, row.size, mode), problem.image, matrix)
     if row.warp == "tps":
         return _kornia_spline(problem)
     pixels = problem.pixels()
@@ -185,8 +187,9 @@ def _opencv(problem: Problem) -> Opaque | None:
         return torch.from_numpy(np.stack(outputs)).reshape(row.shape[0], *row.size, row.shape[1]).movedim(-1, 1)
 
     if row.warp == "points":
+        remap: Any = cv2.remap
         maps = [tuple(np.ascontiguousarray(axis) for axis in np.moveaxis(m, -1, 0)) for m in problem.pixels().numpy()]
-        return Opaque(lambda: [cv2.remap(i, *m, flags) for i, m in zip(images, maps, strict=True)], as_tensor)
+        return Opaque(lambda: [remap(i, *m, flags) for i, m in zip(images, maps, strict=True)], as_tensor)
     matrices = list(converters.to_pixel_matrix(problem.matrix(), row.size, row.size).numpy())
     flags |= cv2.WARP_INVERSE_MAP  # target to source, as ours
     warp: Any = cv2.warpPerspective if row.warp == "projective" else cv2.warpAffine
@@ -289,6 +292,11 @@ def _memcpy(problem: Problem) -> Opaque:
     return Opaque(lambda: (output.copy_(problem.image),), lambda outputs: outputs[0])
 
 
+def _clone(problem: Problem) -> Opaque:
+    """The same into fresh memory, which whoever returns a new image writes to: the system hands it out page by page."""
+    return Opaque(lambda: (problem.image.clone(),), lambda outputs: outputs[0])
+
+
 PEERS = (
     Peer("ours", _ours),
     Peer("ours, deterministic", _ours_deterministic),
@@ -300,6 +308,7 @@ PEERS = (
     Peer("SciPy", _scipy, "scipy"),
     Peer("torch-interpol", _interpol, "interpol"),
     Peer("memcpy", _memcpy, is_floor=True),
+    Peer("clone", _clone, is_floor=True),
 )
 OURS, REFERENCE, FLOOR = "ours", "torch", "memcpy"
 

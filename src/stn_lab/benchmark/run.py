@@ -49,7 +49,10 @@ def bench(options: "Bench") -> Result:
         result.rows.append(row)
         result.cells += [cell for threads in row.threads or plan.threads for cell in _time(row, threads, plan)]
         result.write(options.output)  # what was measured stays, whatever happens next
-    if "memory" in plan.parts:
+    reason = memory.unavailable(plan.device)
+    if "memory" in plan.parts and reason is not None:
+        result.absent["memory"] = reason
+    elif "memory" in plan.parts:
         result.memory += [cell for row in plan.matrix for cell in _memory(row, plan)]
     if "cold-start" in plan.parts:
         console.print("the first call, with an empty and with a warm cache ...")
