@@ -19,13 +19,12 @@ from .rows import Row
 TERMS = ("call", "row", "sample", "value", "fresh")
 UNITS = ("µs", "ns a row", "ns a sample", "ns a value", "ns a KB of fresh memory")
 PASSES = ("forward", "both")
-# glibc keeps blocks up to this size for the next call, if it is left to itself.
+# glibc keeps blocks below this size for the next call, if it is left to itself.
 KEPT = 32 * 2**20
-GROUPS = {
-    "images": ("batch", "side", "channels"),
-    "images, channels_last": ("channels, channels_last",),
-    "volumes": ("side of a volume",),
-}
+PARTS = ("batch", "side", "side of a volume", "channels", "channels, channels_last")
+GROUPS = ("images", "images, many channels last", "volumes")
+# From so many channels last on, work runs along the channels.
+MANY_CHANNELS = 8
 CLOSE = 0.2
 
 
@@ -33,7 +32,7 @@ def features(row: Row, pass_: str, threads: int) -> list[float]:
     """What is counted of each of `TERMS`, in nanoseconds per unit of the coefficients."""
     values = row.samples * row.shape[1]
     # The image and its gradient are as large as the output.
-    fresh = 4 * values / 1024 * (2 if pass_ == "both" else 1) if 4 * values > KEPT else 0.0
+    fresh = 4 * values / 1024 * (2 if pass_ == "both" else 1) if 4 * values >= KEPT else 0.0
     return [1000.0, *(n / threads for n in (row.samples / row.size[-1], row.samples, values, fresh))]
 
 
@@ -88,9 +87,9 @@ class Checked:
 def models(result: Result) -> dict[tuple[str, str], Checked]:
     """Group and pass to a model, fitted to every second point of each curve; the curve over threads is never seen."""
     found = {}
-    for group, parts in GROUPS.items():
+    for group in GROUPS:
         for name in PASSES:
-            points = [point for part in parts for point in _points(result, part, name)]
+            points = [point for part in PARTS for point in _points(result, part, group, name)]
             seen = [point for point in points if point.fitted]
             if len(seen) >= 3:
                 model = Model.fit(seen, name)
@@ -101,7 +100,7 @@ def models(result: Result) -> dict[tuple[str, str], Checked]:
 def group_of(row: Row) -> str:
     if row.dims == 3:
         return "volumes"
-    return "images, channels_last" if row.channels_last else "images"
+    return "images, many channels last" if row.channels_last and row.shape[1] >= MANY_CHANNELS else "images"
 
 
 def share_close(checked: list[Checked]) -> tuple[int, int]:
@@ -116,8 +115,8 @@ def typical_error(checked: list[Checked]) -> float:
     return float(np.median(errors)) if errors else math.nan
 
 
-def _points(result: Result, part: str, pass_: str) -> list[Point]:
-    rows, threads = result.part(part), result.most_threads
+def _points(result: Result, part: str, group: str, pass_: str) -> list[Point]:
+    rows, threads = [row for row in result.part(part) if group_of(row) == group], result.most_threads
     times = [result.median_ms(row, pass_, OURS) for row in rows]
     # The ends are fitted to: in between is where a model is asked.
     last = len(rows) - 1

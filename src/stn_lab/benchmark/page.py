@@ -40,7 +40,7 @@ def readme_block(result: Result) -> str:
     rows = [["how much faster than", "forward", "worst row", "forward + both gradients", "worst row"]]
     for peer in _others(result):
         ratios = [result.ratios(result.part("matrix"), name, peer) for name in ("forward", "both")]
-        cells = [cell for of in ratios for cell in (_times(geometric_mean(of)), _times(min(of, default=None)))]
+        cells = [cell for of in ratios for cell in (times(geometric_mean(of)), times(min(of, default=None)))]
         rows.append([peer if peer != REFERENCE else "torch: `affine_grid` + `grid_sample`", *cells])
     met, measured = _goals_met(result)
     return render(
@@ -132,7 +132,7 @@ def _cells(result: Result, row: Row, pass_: str, peers: Sequence[str], threads: 
 
 def _against(peer: str, ratio: float | None) -> str:
     """The ratio of their time to ours; the other way round for a floor, which nobody goes below."""
-    return f"ours {number(1 / ratio)}x" if ratio and peer in FLOORS else _times(ratio)
+    return f"ours {number(1 / ratio)}x" if ratio and peer in FLOORS else times(ratio)
 
 
 def _second_order(result: Result) -> str:
@@ -190,7 +190,7 @@ def _with_quartiles(cell: Cell) -> str:
     return f"{number(cell.median_ms)} ({' to '.join(number(q) for q in cell.quartiles_ms)})"
 
 
-def _times(ratio: float | None) -> str:
+def times(ratio: float | None) -> str:
     """A ratio; marked where ours is the slower one."""
     if ratio is None:
         return ""

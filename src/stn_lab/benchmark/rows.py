@@ -92,7 +92,7 @@ def curves(most_threads: int) -> tuple[Row, ...]:
         "batch": [(n, 3, 128, 128) for n in (1, 2, 4, 8, 16, 32, 64, 128, 256)],
         "side": [(1, 3, n, n) for n in (16, 32, 64, 128, 256, 512, 1024, 2048, 3072)],
         "side of a volume": [(1, 1, n, n, n) for n in (16, 24, 48, 96, 128, 160, 224, 256)],
-        "channels": [(8, n, 64, 64) for n in (1, 2, 3, 4, 8, 16, 32, 64, 128)],
+        "channels": [(8, n, 64, 64) for n in (1, 2, 3, 4, 8, 16, 32, 64, 128, 256)],
     }
     rows = [Row(shape, part=part, passes=CURVE_PASSES, threads=every) for part, of in shapes.items() for shape in of]
     last = [replace(row, part="channels, channels_last", channels_last=True) for row in rows if row.part == "channels"]

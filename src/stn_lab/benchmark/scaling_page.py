@@ -3,8 +3,8 @@
 import spatial_transformer as st
 
 from .chart import SHOWN_PASSES
-from .cost_model import CLOSE, GROUPS, TERMS, UNITS, Checked, group_of, models, share_close, typical_error
-from .page import markdown, number, origin_line, render
+from .cost_model import CLOSE, PARTS, TERMS, UNITS, Checked, group_of, models, share_close, typical_error
+from .page import markdown, number, origin_line, render, times
 from .passes import PASSES
 from .peers import OURS, REFERENCE
 from .result import Result
@@ -60,11 +60,14 @@ def page(result: Result) -> str:
 
 def predicted(result: Result) -> dict[tuple[str, str], list[float]]:
     """Part and pass to the times of the cost model along the curve, for the picture."""
-    lines = {}
-    for (group, name), checked in models(result).items():
-        for part in GROUPS[group]:
-            rows = result.part(part)
-            lines[part, name] = [checked.model.predict_ms(row, name, result.most_threads) for row in rows]
+    found, lines = models(result), {}
+    for part in PARTS:
+        rows = result.part(part)
+        for name in SHOWN_PASSES:
+            if rows and all((group_of(row), name) in found for row in rows):
+                lines[part, name] = [
+                    found[group_of(row), name].model.predict_ms(row, name, row.threads[0]) for row in rows
+                ]
     return lines
 
 
@@ -88,7 +91,7 @@ def _cells(result: Result, row: Row, pass_: str, threads: int, found: Models) ->
     ratio = result.ratio(row, pass_, threads=threads)
     if ours is None or theirs is None or ratio is None:
         return ("",) * 5
-    numbers = number(ours), number(theirs), f"{number(ratio)}x"
+    numbers = number(ours), number(theirs), times(ratio)
     checked = found.get((group_of(row), pass_))
     if checked is None:
         return *numbers, "", ""
