@@ -44,10 +44,10 @@ NOTHING, SOME, ALL = range(3)  # how many of a sample's taps are inside of the i
 
 @functools.cache
 def prepare(element: type, integer: type) -> Any:
-    """The compiled function that fills in a BLOCK and returns how many runs it has.
+    """The compiled function that fills in a BLOCK; it returns whether anything of the image is touched at all.
 
-    A run is a sequence of samples that are alike: NOTHING, SOME or ALL of their taps are inside. `ends` and `kinds`
-    tell them; without any run the whole block is NOTHING.
+    Samples all of whose taps are inside come in runs, and so do those none of whose taps are; the others, at the edges,
+    are few and listed one by one.
 
     Args:
         element: of image and samples, float32 or float64.
@@ -58,23 +58,20 @@ def prepare(element: type, integer: type) -> Any:
     def function(jobs, blocks):
         source  # noqa: B018
         job, work = carray(jobs, (1,))[0], carray(blocks, (1,))[0]
-        position, first = at(work.position, np.float64), at(work.first, np.int32)
-        fraction, weight, factor = at(work.fraction, element), at(work.weight, element), at(work.factor, element)
-        reach, offset, base = at(work.reach, integer), at(work.offset, integer), at(work.base, integer)
-        status, ends, kinds = at(work.status, np.int32), at(work.ends, np.int64), at(work.kinds, np.int64)
-        product = at(work.product, element)
-        derivatives = 1 + (job.sets > 1) + (job.direction != 0)
+        position, first, fraction = at(work.position, np.float64), at(work.first, np.int32), at(work.fraction, element)
+        if job.bands > 1 and job.kind == LINEAR and _misses(job, work, at(job.source, np.float64)):
+            return 0
         if job.kind == POINTS:
             _place_points(job, work, at(job.source, element), fraction, position, element)
         else:
             _place_grid(job, work, at(job.source, np.float64), position)
 
-        alike = True  # all taps of all samples are inside
+        status, alike = at(work.status, np.int32), True
         for axis in range(job.dims - 1, -1, -1):  # the last one first: it may show that nothing is left to do
             low, high = _split(job, work.count, position, axis * job.block, first, fraction)
             begin, end = (work.low, work.high) if axis == job.dims - 1 else (0, job.size[axis])
-            fills = job.padding[axis] == FILL
-            if (fills or (low >= 0 and high + job.taps <= job.size[axis])) and (high + job.taps <= begin or low >= end):
+            as_they_are = job.padding[axis] == FILL or (low >= 0 and high + job.taps <= job.size[axis])
+            if as_they_are and (high + job.taps <= begin or low >= end):
                 return 0
             if low < begin or high + job.taps > end:
                 if alike:
@@ -82,38 +79,69 @@ def prepare(element: type, integer: type) -> Any:
                         status[k] = ALL
                 alike = False
                 _judge(job, work.count, axis, first, status, np.int32(begin), np.int32(end))
-            _weigh(job, work.count, at(job.table, element), fraction, weight, axis, derivatives)
-            if low < 8 - FURTHEST or high > FURTHEST - 8:
-                _flatten(job, work.count, first, weight, axis, derivatives)
-        _base(job, work.count, first, base)
-        runs = 1
-        if alike:
-            ends[0], kinds[0] = work.count, ALL
-        else:
-            runs = _part(work.count, status, ends, kinds)
-            begin = 0
-            for run in range(runs):
-                if kinds[run] == SOME:
-                    for axis in range(job.dims):
-                        _reach(job, work, axis, begin, ends[run], first, reach, integer)
-                    _offsets(job, begin, ends[run], reach, offset)
-                begin = ends[run]
-
+        _base(job, work.count, first, at(work.base, integer))
         if job.direction != 0:
-            _turn(job, work, at(job.direction, element), factor)
-        for wanted in range(job.sets):  # the weights themselves, or their slopes along x, y, z
-            own = wanted if job.sets > 1 else -1
-            to = wanted * job.total * job.block
-            if job.direction == 0:
-                _combine(job, work.count, weight, product, to, own, -1, derivatives)
-                continue
-            for i in range(to, to + job.total * job.block):
-                product[i] = 0
-            for along in range(job.dims):
-                _combine_along(job, work.count, weight, product, to, own, along, derivatives, factor)
-        return runs
+            _turn(job, work, at(job.direction, element), at(work.factor, element))
+        _part(job, work, status, alike)
+
+        weight = at(work.weight, element)
+        if not job.plain:
+            factor, product = at(work.factor, element), at(work.product, element)
+            _weights(job, work.count, at(job.table, element), first, fraction, factor, weight, product)
+        if work.edges > 0:
+            edge, count = at(work.edge, np.int64), work.edges
+            edge_first, edge_fraction = at(work.edge_first, np.int32), at(work.edge_fraction, element)
+            edge_factor, product = at(work.edge_factor, element), at(work.edge_product, element)
+            for axis in range(job.dims):
+                for i in range(count):
+                    k = axis * job.block + edge[i]
+                    edge_first[axis * job.block + i] = first[k]
+                    edge_fraction[axis * job.block + i] = fraction[k]
+                    edge_factor[axis * job.block + i] = at(work.factor, element)[k] if job.direction != 0 else 0
+            _weights(job, count, at(job.table, element), edge_first, edge_fraction, edge_factor, weight, product)
+            reach = at(work.reach, integer)
+            for axis in range(job.dims):
+                _reach(job, work, axis, edge_first, reach)
+            _offsets(job, count, reach, at(work.offset, integer))
+        return 1
 
     return kernel(function, JOBS, BLOCKS, returns=types.int64)
+
+
+@inline
+def _weights(job, count, table, first, fraction, factor, weight, product):
+    """Stages weigh and combine."""
+    derivatives = 1 + (job.sets > 1) + (job.direction != 0)
+    for axis in range(job.dims):
+        _weigh(job, count, table, fraction, weight, axis, derivatives)
+        _flatten(job, count, first, weight, axis, derivatives)
+    for wanted in range(job.sets):  # the weights themselves, or their slopes along x, y, z
+        _combine(job, count, weight, product, wanted, derivatives, factor)
+
+
+@inline
+def _misses(job, work, matrix):
+    """Whether a linear map takes no sample near the band; a few operations instead of all the stages."""
+    last, dims = job.dims - 1, job.dims
+    row = work.m * job.source_step[0] + last * job.source_step[1]
+    width, after = job.target[0], work.start + work.count
+    low, high = np.inf, -np.inf
+    number = work.start
+    while number < after:  # both ends of each row of the target
+        final = min(number - number % width + width, after) - 1
+        for end in (number, final):
+            position, rest = matrix[row + dims] * job.scale[last] + job.shift[last], end
+            for d in range(dims):
+                n = job.target[d]
+                position += matrix[row + d] * job.scale[last] * (2 * (rest % n) + 1 - n) / n
+                rest //= n
+            low, high = min(low, position), max(high, position)
+        number = final + 1
+    if not (low > -FURTHEST and high < FURTHEST):  # NaN, or too far for this
+        return False
+    reads_itself = low >= job.taps and high <= job.size[last] - job.taps
+    far = high + job.taps < work.low or low - job.taps > work.high
+    return far and (reads_itself or job.padding[last] == FILL)
 
 
 @inline
@@ -180,7 +208,7 @@ def _split(job, count, position, row, first, fraction):
         x = x if x > -FURTHEST else -FURTHEST
         x = x if x < FURTHEST else FURTHEST
         centre = np.floor(x - nearest) + centre_shift
-        fraction[k] = x - centre
+        fraction[row + k] = x - centre
         pixel = np.int32(centre) - np.int32(before)
         first[row + k] = pixel if known else np.int32(NOWHERE)
     low, high = first[row], first[row]
@@ -193,7 +221,7 @@ def _split(job, count, position, row, first, fraction):
 @inline
 def _weigh(job, count, table, fraction, weight, axis, derivatives):
     """Horner's rule, a power at a time."""
-    taps = job.taps
+    taps, at_axis = job.taps, axis * job.block
     for row in range(derivatives * taps):
         to, of = (axis * derivatives * taps + row) * job.block, row * taps
         highest = table[of + taps - 1]
@@ -203,11 +231,11 @@ def _weigh(job, count, table, fraction, weight, axis, derivatives):
         else:
             lower = table[of + taps - 2]
             for k in range(count):
-                weight[to + k] = highest * fraction[k] + lower
+                weight[to + k] = highest * fraction[at_axis + k] + lower
         for power in range(taps - 3, -1, -1):
             coefficient = table[of + power]
             for k in range(count):
-                weight[to + k] = weight[to + k] * fraction[k] + coefficient
+                weight[to + k] = weight[to + k] * fraction[at_axis + k] + coefficient
 
 
 @inline
@@ -239,15 +267,26 @@ def _judge(job, count, axis, first, status, begin, end):
 
 
 @inline
-def _part(count, status, ends, kinds):
-    """Divide the samples into runs of equal status; returns how many."""
-    runs = 0
-    for k in range(1, count):
-        if status[k] != status[k - 1]:
-            ends[runs], kinds[runs] = k, status[k - 1]
-            runs += 1
-    ends[runs], kinds[runs] = count, status[count - 1]
-    return runs + 1
+def _part(job, work, status, alike):
+    """Divide the samples into runs and single ones."""
+    begins, ends, kinds = at(work.begins, np.int64), at(work.ends, np.int64), at(work.kinds, np.int64)
+    edge = at(work.edge, np.int64)
+    work.edges, work.runs = 0, 0
+    if alike:
+        begins[0], ends[0], kinds[0], work.runs = 0, work.count, ALL, 1
+        return
+    before = np.int32(SOME)
+    for k in range(work.count):
+        now = status[k]
+        if now == SOME:
+            edge[work.edges] = k
+            work.edges += 1
+        else:
+            if now != before:
+                begins[work.runs], kinds[work.runs] = k, now
+                work.runs += 1
+            ends[work.runs - 1] = k + 1
+        before = now
 
 
 @inline
@@ -263,13 +302,13 @@ def _base(job, count, first, base):
 
 
 @inline
-def _reach(job, work, axis, begin, end, first, reach, integer):
-    """Where the taps along an axis lie in memory, or OUTSIDE."""
+def _reach(job, work, axis, first, reach):
+    """Where the taps of the samples at the edges lie along an axis, or OUTSIDE."""
     length, step, rule, of = job.size[axis], job.step[axis], job.padding[axis], axis * job.block
     low, high = (work.low, work.high) if axis == job.dims - 1 else (0, length)
     for tap in range(job.taps):
         to = (axis * job.taps + tap) * job.block
-        for k in range(begin, end):
+        for k in range(work.edges):
             pixel = np.int64(first[of + k]) + tap
             if rule == BORDER:
                 pixel = min(max(pixel, 0), length - 1)
@@ -282,12 +321,12 @@ def _reach(job, work, axis, begin, end, first, reach, integer):
 
 
 @inline
-def _offsets(job, begin, end, reach, offset):
+def _offsets(job, count, reach, offset):
     """The sum over the axes; -1 where one of them is outside."""
     taps, block = job.taps, job.block
     for t in range(job.total):
         x, y, z = t % taps * block, (taps + t // taps % taps) * block, (2 * taps + t // taps // taps) * block
-        for k in range(begin, end):
+        for k in range(count):
             a, b = reach[x + k], reach[y + k]
             c = reach[z + k] if job.dims == 3 else a
             outside = (a | b | c) < 0
@@ -311,32 +350,28 @@ def _row(job, axis, t, own, along, derivatives):
 
 
 @inline
-def _combine(job, count, weight, product, to, own, along, derivatives):
+def _combine(job, count, weight, product, wanted, derivatives, factor):
+    """The products over the axes, [tap, k]; along a direction the sum of those differentiated along each axis."""
+    own, block = wanted if job.sets > 1 else -1, job.block
     for t in range(job.total):
-        row = to + t * job.block
-        x = _row(job, 0, t, own, along, derivatives)
-        y = _row(job, 1, t, own, along, derivatives)
-        z = _row(job, 2, t, own, along, derivatives)
-        if job.dims == 2:
+        to = (wanted * job.total + t) * block
+        if job.direction == 0:
+            x, y = _row(job, 0, t, own, -1, derivatives), _row(job, 1, t, own, -1, derivatives)
+            z = _row(job, 2, t, own, -1, derivatives)
             for k in range(count):
-                product[row + k] = weight[x + k] * weight[y + k]
-        else:
-            for k in range(count):
-                product[row + k] = weight[x + k] * weight[y + k] * weight[z + k]
-
-
-@inline
-def _combine_along(job, count, weight, product, to, own, along, derivatives, factor):
-    """Adds the products differentiated along an axis, times the direction along it."""
-    for t in range(job.total):
-        row = to + t * job.block
-        x = _row(job, 0, t, own, along, derivatives)
-        y = _row(job, 1, t, own, along, derivatives)
-        z = _row(job, 2, t, own, along, derivatives)
-        f = along * job.block
-        if job.dims == 2:
-            for k in range(count):
-                product[row + k] += weight[x + k] * weight[y + k] * factor[f + k]
-        else:
-            for k in range(count):
-                product[row + k] += weight[x + k] * weight[y + k] * weight[z + k] * factor[f + k]
+                product[to + k] = weight[x + k] * weight[y + k]
+            if job.dims == 3:
+                for k in range(count):
+                    product[to + k] = product[to + k] * weight[z + k]
+            continue
+        for k in range(count):
+            product[to + k] = 0
+        for along in range(job.dims):
+            x, y = _row(job, 0, t, own, along, derivatives), _row(job, 1, t, own, along, derivatives)
+            z, f = _row(job, 2, t, own, along, derivatives), along * block
+            if job.dims == 2:
+                for k in range(count):
+                    product[to + k] += weight[x + k] * weight[y + k] * factor[f + k]
+            else:
+                for k in range(count):
+                    product[to + k] += weight[x + k] * weight[y + k] * weight[z + k] * factor[f + k]

@@ -59,6 +59,7 @@ class Job(ctypes.Structure):
         ("shift", ctypes.c_double * 3),
         ("padding", ctypes.c_int64 * 3),
         ("fill", ctypes.c_int64),  # one element
+        ("plain", ctypes.c_int64),  # whether samples need no weights if all their taps are inside: see `linear.py`
         ("sets", ctypes.c_int64),  # of weights: 1, or one for the slope along each axis
         ("table", ctypes.c_int64),  # derivative, tap, power of the fraction
         ("prepare", ctypes.c_int64),  # the function of `blocks.py`
@@ -75,17 +76,25 @@ BLOCK = np.dtype(
         ("high", np.int64),
         ("position", np.int64),  # float64: D rows in pixels; and 1 over the homogeneous coordinate
         ("first", np.int64),  # int32: the first pixel touched along each axis
-        ("fraction", np.int64),
+        ("fraction", np.int64),  # along each axis
         ("weight", np.int64),  # axis, derivative, tap
         ("reach", np.int64),  # axis, tap: offsets in memory
         ("factor", np.int64),  # the direction along each axis, in pixels
-        ("base", np.int64),  # where the first tap of a sample lies, if all its taps are inside
-        ("offset", np.int64),  # where every tap of a sample lies, negative outside, if some are inside
-        ("status", np.int64),  # of a sample: NOTHING, SOME or ALL of its taps are inside
-        ("ends", np.int64),  # of runs of samples with one status
-        ("kinds", np.int64),  # the status of each run
-        ("found", np.int64),  # of `slope`: along each axis
         ("product", np.int64),  # the weight of every tap; a set of rows for each slope
+        ("found", np.int64),  # of `slope`: along each axis
+        ("base", np.int64),  # where the first tap of a sample lies, if all its taps are inside
+        ("status", np.int64),  # of a sample: NOTHING, SOME or ALL of its taps are inside
+        ("runs", np.int64),  # how many runs of samples there are that are NOTHING or ALL
+        ("begins", np.int64),
+        ("ends", np.int64),
+        ("kinds", np.int64),
+        ("edges", np.int64),  # how many samples are SOME
+        ("edge", np.int64),  # which; all that follows is counted along this list
+        ("edge_first", np.int64),
+        ("edge_fraction", np.int64),
+        ("edge_factor", np.int64),
+        ("edge_product", np.int64),
+        ("offset", np.int64),  # where every tap lies, negative outside
     ]
 )
 JOBS, BLOCKS = types.CPointer(numba.from_dtype(np.dtype(Job))), types.CPointer(numba.from_dtype(BLOCK))

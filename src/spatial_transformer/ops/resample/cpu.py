@@ -52,6 +52,8 @@ def push(
         members, starts = job.keep(index.argsort(stable=True)), job.keep(F.pad(counts.cumsum(0), (1, 0)))
         job.job.members, job.job.starts = members.data_ptr(), starts.data_ptr()
     bands = max(1, min(BANDS // max(1, shape[0]), shape[1] // ROWS_PER_BAND))
+    if job.job.kind != compiled.LINEAR:  # whose blocks cannot be passed over without placing them
+        bands = min(bands, 4)
     job.job.bands = bands
     job.run("push", tasks=bands * shape[0])
     return image
@@ -136,9 +138,11 @@ class _Job:
             padding=tuple(how.padding[::-1]),
             table=numbers.data_ptr(),
             fill=numbers[-1:].data_ptr(),
+            bands=1,
             sets=1,
             prepare=blocks.prepare(self.element, self.integer).address,
         )
+        job.plain = self.unrolled > 0 and direction is None and not self.along and how.is_linear
         if target:
             job.kind = compiled.LINEAR if source.shape[1] == self.dims else compiled.PROJECTIVE
             job.target = tuple(target[::-1])

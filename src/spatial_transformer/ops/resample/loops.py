@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import carray, types
 
-from .blocks import ALL, NOTHING
+from .blocks import NOTHING
 from .compiled import BLOCK, JOBS, POINTS, PROJECTIVE, SOURCE, address_of, at, call, inline, kernel, scratch
+from .linear import pull_plane, pull_volume, push_plane, push_volume, slope_plane, slope_volume
 
 UNROLLED = (4, 8)  # taps of a sample of which there is a variant; 0 stands for any other number
 RANGE = (types.int64, types.int64, JOBS)  # begin, end, job
@@ -31,20 +32,26 @@ MOST_TAPS = 6**3
 # Where the arrays of a block lie, in words of 8 bytes, though most elements are shorter. Each is as long as any number
 # of taps needs it.
 WORDS = BLOCK.itemsize // 8
-POSITION = 24
+POSITION = 32
 FIRST = POSITION + 4 * 256
 FRACTION = FIRST + 3 * 256
-WEIGHT = FRACTION + 256
+WEIGHT = FRACTION + 3 * 256
 REACH = WEIGHT + 3 * 3 * 2 * 256
 FACTOR = REACH + 3 * 2 * 256
 FOUND = FACTOR + 3 * 256
 BASE = FOUND + 3 * 256
 STATUS = BASE + 256
-ENDS = STATUS + 256
+BEGINS = STATUS + 256
+ENDS = BEGINS + 256
 KINDS = ENDS + 256
-OFFSET = KINDS + 256
+EDGE = KINDS + 256
+EDGE_FIRST = EDGE + 256
+EDGE_FRACTION = EDGE_FIRST + 3 * 256
+EDGE_FACTOR = EDGE_FRACTION + 3 * 256
+OFFSET = EDGE_FACTOR + 3 * 256
 PRODUCT = OFFSET + 64 * 64
-MEMORY = PRODUCT + 3 * 64 * 64
+EDGE_PRODUCT = PRODUCT + 3 * 64 * 64
+MEMORY = EDGE_PRODUCT + 3 * 64 * 64
 
 
 class Taps(NamedTuple):
@@ -52,23 +59,35 @@ class Taps(NamedTuple):
 
     Attributes:
         total: taps of a sample.
-        block: from one tap to the next in `offset` and `weight`.
+        block: from one tap to the next in what follows.
+        weight: of every tap.
         base: where the first tap of a sample lies in memory, if all are inside.
         shift: from there to each of them.
-        offset: where every tap of a sample lies, if only some are inside; negative outside.
-        weight: of every tap.
+        edge: the samples at the edges; `edge_weight` and `offset` are counted along this list.
+        edge_weight: of every tap.
+        offset: where it lies, negative outside.
         fill: what taps outside read.
         zero: of the same type.
     """
 
     total: Any
     block: Any
+    weight: Any
     base: Any
     shift: Any
+    edge: Any
+    edge_weight: Any
     offset: Any
-    weight: Any
     fill: Any
     zero: Any
+
+
+@inline
+def _taps(job, work, total, shift, element, integer):
+    total = total if total else job.total
+    weight, edge_weight, fill = at(work.product, element), at(work.edge_product, element), at(job.fill, element)[0]
+    base, edge, offset = at(work.base, integer), at(work.edge, np.int64), at(work.offset, integer)
+    return Taps(total, job.block, weight, base, shift, edge, edge_weight, offset, fill, element(0))
 
 
 @functools.cache
@@ -89,9 +108,9 @@ def pull(element: type, integer: type, total: int, along: bool) -> Any:
         job, work = carray(jobs, (1,))[0], carray(memory, (WORDS,)).view(BLOCK)[0]
         _lay_out(job, work, address_of(memory))
         _shifts(job, shift)
-        base, offset, weight = at(work.base, integer), at(work.offset, integer), at(work.product, element)
-        ends, kinds, fill = at(work.ends, np.int64), at(work.kinds, np.int64), at(job.fill, element)[0]
-        taps = Taps(total if total else job.total, job.block, base, shift, offset, weight, fill, element(0))
+        taps = _taps(job, work, total, shift, element, integer)
+        fraction, base = at(work.fraction, element), at(work.base, integer)
+        begins, ends, kinds = at(work.begins, np.int64), at(work.ends, np.int64), at(work.kinds, np.int64)
         image, samples, index = at(job.image, element), at(job.samples, element), at(job.index, np.int64)
         for task in range(begin, end):
             m = task // job.chunks
@@ -99,21 +118,30 @@ def pull(element: type, integer: type, total: int, along: bool) -> Any:
             chunk = task % job.chunks * job.blocks_per_chunk
             for number in range(chunk, min(chunk + job.blocks_per_chunk, job.blocks)):
                 to = _begin(job, work, m, number)
-                runs = call(job.prepare, jobs, memory)
-                if runs == 0:
-                    _fill(job, 0, work.count, samples, to, fill)
-                begin = 0
-                for run in range(runs):
-                    end, kind = ends[run], kinds[run]
-                    if kind == NOTHING:
-                        _fill(job, begin, end, samples, to, fill)
+                if call(job.prepare, jobs, memory) == 0:
+                    _fill(job, 0, work.count, samples, to, taps.fill)
+                    continue
+                for run in range(work.runs):
+                    begin, end = begins[run], ends[run]
+                    if kinds[run] == NOTHING:
+                        _fill(job, begin, end, samples, to, taps.fill)
                     elif along:
-                        _pull_along(job, taps, begin, end, kind, image, pixels, samples, to)
+                        _pull_along(job, taps, begin, end, image, pixels, samples, to)
                     else:
                         for c in range(job.channels):
                             channel, there = pixels + c * job.channel_step, to + c * job.samples_step[1]
-                            _pull(taps, begin, end, kind, image, channel, samples, there, job.samples_step[2])
-                    begin = end
+                            if total == 4 and job.plain:
+                                pull_plane(job, base, fraction, begin, end, image, channel, samples, there)
+                            elif total == 8 and job.plain:
+                                pull_volume(job, base, fraction, begin, end, image, channel, samples, there)
+                            else:
+                                _pull(job, taps, begin, end, image, channel, samples, there)
+                if along:
+                    _pull_edges_along(job, taps, work.edges, image, pixels, samples, to)
+                else:
+                    for c in range(job.channels):
+                        channel, there = pixels + c * job.channel_step, to + c * job.samples_step[1]
+                        _pull_edges(job, taps, work.edges, image, channel, samples, there)
 
     return kernel(function, *RANGE)
 
@@ -127,38 +155,50 @@ def _fill(job, begin, end, samples, to, fill):
 
 
 @inline
-def _pull(taps, begin, end, kind, image, pixels, samples, to, step):
-    if kind == ALL:
-        for k in range(begin, end):
-            value, first = taps.zero, pixels + taps.base[k]
-            for t in range(taps.total):
-                value += taps.weight[t * taps.block + k] * image[first + taps.shift[t]]
-            samples[to + k * step] = value
-    else:
-        for k in range(begin, end):
-            value = taps.zero
-            for t in range(taps.total):
-                offset = taps.offset[t * taps.block + k]
-                value += taps.weight[t * taps.block + k] * (image[pixels + offset] if offset >= 0 else taps.fill)
-            samples[to + k * step] = value
+def _pull(job, taps, begin, end, image, pixels, samples, to):
+    for k in range(begin, end):
+        value, first = taps.zero, pixels + taps.base[k]
+        for t in range(taps.total):
+            value += taps.weight[t * taps.block + k] * image[first + taps.shift[t]]
+        samples[to + k * job.samples_step[2]] = value
 
 
 @inline
-def _pull_along(job, taps, begin, end, kind, image, pixels, samples, to):
+def _pull_edges(job, taps, edges, image, pixels, samples, to):
+    for i in range(edges):
+        value = taps.zero
+        for t in range(taps.total):
+            offset = taps.offset[t * taps.block + i]
+            value += taps.edge_weight[t * taps.block + i] * (image[pixels + offset] if offset >= 0 else taps.fill)
+        samples[to + taps.edge[i] * job.samples_step[2]] = value
+
+
+@inline
+def _pull_along(job, taps, begin, end, image, pixels, samples, to):
     for k in range(begin, end):
-        here, constant = to + k * job.samples_step[2], taps.zero
-        if kind != ALL:
-            for t in range(taps.total):
-                if taps.offset[t * taps.block + k] < 0:
-                    constant += taps.weight[t * taps.block + k] * taps.fill
+        here, first = to + k * job.samples_step[2], pixels + taps.base[k]
+        for c in range(job.channels):
+            samples[here + c] = taps.zero
+        for t in range(taps.total):
+            weight, of = taps.weight[t * taps.block + k], first + taps.shift[t]
+            for c in range(job.channels):
+                samples[here + c] += weight * image[of + c]
+
+
+@inline
+def _pull_edges_along(job, taps, edges, image, pixels, samples, to):
+    for i in range(edges):
+        here, constant = to + taps.edge[i] * job.samples_step[2], taps.zero
+        for t in range(taps.total):
+            if taps.offset[t * taps.block + i] < 0:
+                constant += taps.edge_weight[t * taps.block + i] * taps.fill
         for c in range(job.channels):
             samples[here + c] = constant
         for t in range(taps.total):
-            offset = taps.base[k] + taps.shift[t] if kind == ALL else taps.offset[t * taps.block + k]
-            if offset >= 0:
-                weight = taps.weight[t * taps.block + k]
+            weight, of = taps.edge_weight[t * taps.block + i], pixels + taps.offset[t * taps.block + i]
+            if of >= pixels:
                 for c in range(job.channels):
-                    samples[here + c] += weight * image[pixels + offset + c]
+                    samples[here + c] += weight * image[of + c]
 
 
 @functools.cache
@@ -176,9 +216,9 @@ def push(element: type, integer: type, total: int, along: bool) -> Any:
         job, work = carray(jobs, (1,))[0], carray(memory, (WORDS,)).view(BLOCK)[0]
         _lay_out(job, work, address_of(memory))
         _shifts(job, shift)
-        base, offset, weight = at(work.base, integer), at(work.offset, integer), at(work.product, element)
-        ends, kinds, fill = at(work.ends, np.int64), at(work.kinds, np.int64), at(job.fill, element)[0]
-        taps = Taps(total if total else job.total, job.block, base, shift, offset, weight, fill, element(0))
+        taps = _taps(job, work, total, shift, element, integer)
+        fraction, base = at(work.fraction, element), at(work.base, integer)
+        begins, ends, kinds = at(work.begins, np.int64), at(work.ends, np.int64), at(work.kinds, np.int64)
         image, samples = at(job.image, element), at(job.samples, element)
         members, starts = at(job.members, np.int64), at(job.starts, np.int64)
         last = job.dims - 1
@@ -192,19 +232,26 @@ def push(element: type, integer: type, total: int, along: bool) -> Any:
                 m = member if alone else members[member]
                 for number in range(job.blocks):
                     at_samples = _begin(job, work, m, number)
-                    runs = call(job.prepare, jobs, memory)
-                    begin = 0
-                    for run in range(runs):
-                        end, kind = ends[run], kinds[run]
-                        if kind == NOTHING:
-                            pass
-                        elif along:
-                            _push_along(job, taps, begin, end, kind, image, pixels, samples, at_samples)
-                        else:
-                            for c in range(job.channels):
-                                channel, there = pixels + c * job.channel_step, at_samples + c * job.samples_step[1]
-                                _push(taps, begin, end, kind, image, channel, samples, there, job.samples_step[2])
-                        begin = end
+                    if call(job.prepare, jobs, memory) == 0:
+                        continue
+                    for run in range(work.runs):
+                        begin, end = begins[run], ends[run]
+                        if kinds[run] == NOTHING:
+                            continue
+                        if along:
+                            _push_along(job, taps, begin, end, image, pixels, samples, at_samples)
+                            continue
+                        for c in range(job.channels):
+                            channel, there = pixels + c * job.channel_step, at_samples + c * job.samples_step[1]
+                            if total == 4 and job.plain:
+                                push_plane(job, base, fraction, begin, end, image, channel, samples, there)
+                            elif total == 8 and job.plain:
+                                push_volume(job, base, fraction, begin, end, image, channel, samples, there)
+                            else:
+                                _push(job, taps, begin, end, image, channel, samples, there)
+                    for c in range(job.channels):
+                        channel, there = pixels + c * job.channel_step, at_samples + c * job.samples_step[1]
+                        _push_edges(job, taps, work.edges, image, channel, samples, there)
 
     return kernel(function, *RANGE)
 
@@ -218,31 +265,31 @@ def _clear(job, image, begin, end, zero):
 
 
 @inline
-def _push(taps, begin, end, kind, image, pixels, samples, at_samples, step):
-    if kind == ALL:
-        for k in range(begin, end):
-            value, first = samples[at_samples + k * step], pixels + taps.base[k]
-            for t in range(taps.total):
-                image[first + taps.shift[t]] += taps.weight[t * taps.block + k] * value
-    else:
-        for k in range(begin, end):
-            value = samples[at_samples + k * step]
-            for t in range(taps.total):
-                offset = taps.offset[t * taps.block + k]
-                if offset >= 0:
-                    image[pixels + offset] += taps.weight[t * taps.block + k] * value
+def _push(job, taps, begin, end, image, pixels, samples, at_samples):
+    for k in range(begin, end):
+        value, first = samples[at_samples + k * job.samples_step[2]], pixels + taps.base[k]
+        for t in range(taps.total):
+            image[first + taps.shift[t]] += taps.weight[t * taps.block + k] * value
 
 
 @inline
-def _push_along(job, taps, begin, end, kind, image, pixels, samples, at_samples):
-    for k in range(begin, end):
-        here = at_samples + k * job.samples_step[2]
+def _push_edges(job, taps, edges, image, pixels, samples, at_samples):
+    for i in range(edges):
+        value = samples[at_samples + taps.edge[i] * job.samples_step[2]]
         for t in range(taps.total):
-            offset = taps.base[k] + taps.shift[t] if kind == ALL else taps.offset[t * taps.block + k]
+            offset = taps.offset[t * taps.block + i]
             if offset >= 0:
-                weight = taps.weight[t * taps.block + k]
-                for c in range(job.channels):
-                    image[pixels + offset + c] += weight * samples[here + c]
+                image[pixels + offset] += taps.edge_weight[t * taps.block + i] * value
+
+
+@inline
+def _push_along(job, taps, begin, end, image, pixels, samples, at_samples):
+    for k in range(begin, end):
+        here, first = at_samples + k * job.samples_step[2], pixels + taps.base[k]
+        for t in range(taps.total):
+            weight, to = taps.weight[t * taps.block + k], first + taps.shift[t]
+            for c in range(job.channels):
+                image[to + c] += weight * samples[here + c]
 
 
 @functools.cache
@@ -259,9 +306,9 @@ def slope(element: type, integer: type, total: int, along: bool) -> Any:
         job, work = carray(jobs, (1,))[0], carray(memory, (WORDS,)).view(BLOCK)[0]
         _lay_out(job, work, address_of(memory))
         _shifts(job, shift)
-        base, offset, weight = at(work.base, integer), at(work.offset, integer), at(work.product, element)
-        ends, kinds, fill = at(work.ends, np.int64), at(work.kinds, np.int64), at(job.fill, element)[0]
-        taps = Taps(total if total else job.total, job.block, base, shift, offset, weight, fill, element(0))
+        taps = _taps(job, work, total, shift, element, integer)
+        fraction, base = at(work.fraction, element), at(work.base, integer)
+        begins, ends, kinds = at(work.begins, np.int64), at(work.ends, np.int64), at(work.kinds, np.int64)
         image, samples, index = at(job.image, element), at(job.samples, element), at(job.index, np.int64)
         found, points, matrices = at(work.found, element), at(job.result, element), at(job.result, np.float64)
         entries = (job.dims + (job.kind == PROJECTIVE)) * (job.dims + 1)
@@ -276,45 +323,46 @@ def slope(element: type, integer: type, total: int, along: bool) -> Any:
                 at_samples = _begin(job, work, m, number)
                 for i in range(job.dims * job.block):
                     found[i] = 0
-                runs = call(job.prepare, jobs, memory)
-                begin = 0
-                for run in range(runs):
-                    end, kind = ends[run], kinds[run]
-                    if kind == NOTHING:
-                        pass
-                    elif along:
-                        _slope_along(job, taps, begin, end, kind, image, pixels, samples, at_samples, found)
-                    else:
-                        for c in range(job.channels):
-                            channel, there = pixels + c * job.channel_step, at_samples + c * job.samples_step[1]
-                            _slope(job, taps, begin, end, kind, image, channel, samples, there, found)
-                    begin = end
+                touched = call(job.prepare, jobs, memory) != 0
+                for run in range(work.runs if touched else 0):
+                    begin, end = begins[run], ends[run]
+                    if kinds[run] == NOTHING:
+                        continue
+                    if along:
+                        _slope_along(job, taps, begin, end, image, pixels, samples, at_samples, found)
+                        continue
+                    for c in range(job.channels):
+                        channel, there = pixels + c * job.channel_step, at_samples + c * job.samples_step[1]
+                        if total == 4 and job.plain:
+                            slope_plane(job, base, fraction, begin, end, image, channel, samples, there, found)
+                        elif total == 8 and job.plain:
+                            slope_volume(job, base, fraction, begin, end, image, channel, samples, there, found)
+                        else:
+                            _slope(job, taps, begin, end, image, channel, samples, there, found)
+                for c in range(job.channels if touched else 0):
+                    channel, there = pixels + c * job.channel_step, at_samples + c * job.samples_step[1]
+                    _slope_edges(job, taps, work.edges, image, channel, samples, there, found)
                 if job.kind == POINTS:
                     _write_points(job, work, found, points)
-                elif runs != 0:
+                elif touched:
                     _add_to_matrix(job, work, found, at(work.position, np.float64), matrices, task * entries)
 
     return kernel(function, *RANGE)
 
 
 @inline
-def _slope(job, taps, begin, end, kind, image, pixels, samples, at_samples, found):
+def _slope(job, taps, begin, end, image, pixels, samples, at_samples, found):
     """Adds the slopes along the axes, times the samples, to found[axis, k]."""
-    block, step, dims = taps.block, job.samples_step[2], job.dims
-    y_weights, z_weights = taps.total * block, 2 * taps.total * block
+    block, dims, set_ = taps.block, job.dims, taps.total * taps.block
     for k in range(begin, end):
-        x, y, z = taps.zero, taps.zero, taps.zero
+        x, y, z, first = taps.zero, taps.zero, taps.zero, pixels + taps.base[k]
         for t in range(taps.total):
-            row = t * block + k
-            if kind == ALL:
-                read = image[pixels + taps.base[k] + taps.shift[t]]
-            else:
-                read = image[pixels + taps.offset[row]] if taps.offset[row] >= 0 else taps.fill
+            read, row = image[first + taps.shift[t]], t * block + k
             x += taps.weight[row] * read
-            y += taps.weight[y_weights + row] * read
+            y += taps.weight[set_ + row] * read
             if dims == 3:
-                z += taps.weight[z_weights + row] * read
-        sample = samples[at_samples + k * step]
+                z += taps.weight[2 * set_ + row] * read
+        sample = samples[at_samples + k * job.samples_step[2]]
         found[k] += x * sample
         found[block + k] += y * sample
         if dims == 3:
@@ -322,18 +370,27 @@ def _slope(job, taps, begin, end, kind, image, pixels, samples, at_samples, foun
 
 
 @inline
-def _slope_along(job, taps, begin, end, kind, image, pixels, samples, at_samples, found):
+def _slope_edges(job, taps, edges, image, pixels, samples, at_samples, found):
+    for i in range(edges):
+        k = taps.edge[i]
+        sample = samples[at_samples + k * job.samples_step[2]]
+        for axis in range(job.dims):
+            value = taps.zero
+            for t in range(taps.total):
+                offset = taps.offset[t * taps.block + i]
+                weight = taps.edge_weight[(axis * taps.total + t) * taps.block + i]
+                value += weight * (image[pixels + offset] if offset >= 0 else taps.fill)
+            found[axis * taps.block + k] += value * sample
+
+
+@inline
+def _slope_along(job, taps, begin, end, image, pixels, samples, at_samples, found):
     for k in range(begin, end):
-        here = at_samples + k * job.samples_step[2]
+        here, first = at_samples + k * job.samples_step[2], pixels + taps.base[k]
         for t in range(taps.total):
-            offset = taps.base[k] + taps.shift[t] if kind == ALL else taps.offset[t * taps.block + k]
-            product = taps.zero  # of image and samples, summed over the channels
-            if offset >= 0:
-                for c in range(job.channels):
-                    product += image[pixels + offset + c] * samples[here + c]
-            else:
-                for c in range(job.channels):
-                    product += taps.fill * samples[here + c]
+            product, of = taps.zero, first + taps.shift[t]  # of image and samples, summed over the channels
+            for c in range(job.channels):
+                product += image[of + c] * samples[here + c]
             for axis in range(job.dims):
                 weight = taps.weight[(axis * taps.total + t) * taps.block + k]
                 found[axis * taps.block + k] += weight * product
@@ -384,8 +441,10 @@ def _lay_out(job, work, memory):
     work.position, work.first, work.fraction = memory + 8 * POSITION, memory + 8 * FIRST, memory + 8 * FRACTION
     work.weight, work.reach, work.factor = memory + 8 * WEIGHT, memory + 8 * REACH, memory + 8 * FACTOR
     work.found, work.base, work.status = memory + 8 * FOUND, memory + 8 * BASE, memory + 8 * STATUS
-    work.ends, work.kinds = memory + 8 * ENDS, memory + 8 * KINDS
-    work.offset, work.product = memory + 8 * OFFSET, memory + 8 * PRODUCT
+    work.begins, work.ends, work.kinds = memory + 8 * BEGINS, memory + 8 * ENDS, memory + 8 * KINDS
+    work.edge, work.edge_first = memory + 8 * EDGE, memory + 8 * EDGE_FIRST
+    work.edge_fraction, work.edge_factor = memory + 8 * EDGE_FRACTION, memory + 8 * EDGE_FACTOR
+    work.offset, work.product, work.edge_product = memory + 8 * OFFSET, memory + 8 * PRODUCT, memory + 8 * EDGE_PRODUCT
     work.low, work.high = 0, job.size[job.dims - 1]
 
 
