@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import carray, types
 
-from .compiled import BLOCKS, FILL, JOBS, SOURCE, address_of, at, inline, kernel, room
+from .compiled import BLOCKS, FILL, JOBS, SOURCE, address_of, at, called, kernel, room
 from .lanes import MOST_LANES
 from .positions import NOWHERE, place, solve_rows, split
 from .weights import combine, flatten, reach, weigh
@@ -62,7 +62,7 @@ def prepare(element: type, integer: type) -> Any:
     return kernel(function, JOBS, BLOCKS, returns=types.int64)
 
 
-@inline
+@called
 def _sort(job, work, arrays, integer):
     """List the samples inside and at the edges."""
     alike = True
@@ -84,7 +84,7 @@ def _sort(job, work, arrays, integer):
         _compact(job, work, arrays)
 
 
-@inline
+@called
 def _range(first, row, count):
     """The smallest and the largest first pixel."""
     low, high = first[row], first[row]
@@ -94,7 +94,7 @@ def _range(first, row, count):
     return np.int64(low), np.int64(high)
 
 
-@inline
+@called
 def _judge(job, count, axis, first, status, begin, end):
     """Lower the status of samples some or all of whose taps along an axis are not in begin ... end - 1."""
     of, taps, length = axis * job.pitch, np.int32(job.taps), np.int32(job.size[axis])
@@ -113,7 +113,7 @@ def _judge(job, count, axis, first, status, begin, end):
             status[k] = lower if lower < status[k] else status[k]
 
 
-@inline
+@called
 def _base(job, count, first, base, integer):
     """Where the first tap of each sample lies in memory, if all are inside."""
     x, y, z, block = integer(job.step[0]), integer(job.step[1]), integer(job.step[2]), job.pitch
@@ -125,7 +125,7 @@ def _base(job, count, first, base, integer):
             base[k] = first[k] * x + first[block + k] * y + first[2 * block + k] * z
 
 
-@inline
+@called
 def _part(work, arrays):
     """The runs of samples inside, and the edges."""
     before = SOME
@@ -142,7 +142,7 @@ def _part(work, arrays):
         before = now
 
 
-@inline
+@called
 def _compact(job, work, arrays):
     """Copy what is known of the edges to their list, and move what is known of the samples inside together."""
     for axis in range(job.dims):
@@ -161,7 +161,7 @@ def _compact(job, work, arrays):
         work.inside = inside
 
 
-@inline
+@called
 def _turn(job, work, arrays, directions):
     """The direction of each sample, in pixels."""
     for axis in range(job.dims):
@@ -176,7 +176,7 @@ def _turn(job, work, arrays, directions):
             arrays.edge_factor[row + i] = directions[of + arrays.edge[i] * step] * scale
 
 
-@inline
+@called
 def _pad(job, work, arrays):
     """Repeat the last sample inside until a group of lanes is full."""
     last = work.inside - 1

@@ -90,8 +90,8 @@ def block_length(total: int) -> int:
     return 256 if total <= 8 else 64 if total <= 64 else 16
 
 
-# What follows a BLOCK in memory: arrays of rows, each as long as a block. "Inside" are the samples all of whose taps are
-# inside, listed one after the other; "edges" those with some.
+# What follows a BLOCK in memory: arrays of rows, each as long as a block and `MOST_LANES` more. "Inside" are the samples
+# all of whose taps are inside, listed one after the other; "edges" those with some.
 class Room(NamedTuple):
     """Pointers to the arrays of a block.
 
@@ -145,9 +145,9 @@ class Room(NamedTuple):
 
 
 _B = 256 + 16  # the longest row
-_WEIGHTS, _PRODUCTS = 3 * 3 * 2 * _B, 3 * 64 * (64 + 16)  # elements, however many taps there are
+_WEIGHTS, _PRODUCTS = 3 * 3 * 2 * _B, 3 * 216 * 32  # elements, however many taps there are
 _LENGTHS = (4 * _B, 3 * _B, 3 * _B, _B, _B, _B, _B, _WEIGHTS, _PRODUCTS, 3 * _B, _B, 3 * _B, 3 * _B)
-_LENGTHS += (_B, 3 * _B, 3 * _B, 3 * _B, _WEIGHTS, _PRODUCTS, 3 * _B, 3 * 2 * _B, 64 * (64 + 16))
+_LENGTHS += (_B, 3 * _B, 3 * _B, 3 * _B, _WEIGHTS, _PRODUCTS, 3 * _B, 3 * 2 * _B, _PRODUCTS // 3)
 # Where each array begins, in words of 8 bytes, though most elements are shorter.
 _WORDS = BLOCK.itemsize // 8
 _START = tuple(itertools.accumulate(_LENGTHS, initial=64))
@@ -158,6 +158,7 @@ SOURCE = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__fil
 
 _FAST = {"contract", "reassoc", "nsz"}  # NaN and infinity keep their meaning
 inline = njit(inline="always", fastmath=_FAST, error_model="numpy")
+called = njit(fastmath=_FAST, error_model="numpy")  # compiled once, however often it is used
 
 
 def kernel(function: Callable[..., Any], *arguments: types.Type, returns: types.Type = types.void) -> Any:

@@ -9,9 +9,9 @@ Taps that lie next to each other along x are loaded together, one load per sampl
 stand side by side: [sample 0 tap 0, sample 0 tap 1, sample 1 tap 0, ...]. Rows are summed with their weights; at last
 the lanes of each tap are picked, weighted along x and summed. A sample takes half the loads that it takes one by one.
 
-The functions here write LLVM's instructions, as a compiler would for vectors in C: loops over arrays that might overlap,
-and of lengths that are no multiples of a register's, come out slower and larger. They read and write whole groups: the
-rows of arrays are longer than blocks by `MOST_LANES`.
+The functions here write LLVM's instructions, as a compiler would for vectors in C: loops over arrays that might
+overlap, and of lengths that are no multiples of a register's, come out slower and larger. They read and write whole
+groups: the rows of arrays are longer than blocks by `MOST_LANES`.
 """
 
 from collections.abc import Sequence
@@ -76,8 +76,8 @@ def split_group(typingctx, lanes, dims, odd, rows, i, steps, base, fraction, pit
 def pull_group(typingctx, taps, dims, sizes, image, pixels, base, fraction, table, value, k):
     """value[k] = what is read for the samples k, k + 1, ... of a group.
 
-    Args: numbers of taps along an axis and of axes, known to the compiler; (row length of the arrays, step along y, step
-    along z); the image and where the channel begins in it; arrays of a block; coefficients of the weights.
+    Args: numbers of taps along an axis and of axes, known to the compiler; (row length of the arrays, step along y,
+    step along z); the image and where the channel begins in it; arrays of a block; coefficients of the weights.
     """
 
     def generate(context, builder, signature, arguments):

@@ -15,7 +15,21 @@ from typing import Any
 import numpy as np
 from numba import carray, types
 
-from .compiled import JOBS, MEMORY, POINTS, PROJECTIVE, SOURCE, address_of, at, block, call, inline, kernel, room, scratch
+from .compiled import (
+    JOBS,
+    MEMORY,
+    POINTS,
+    PROJECTIVE,
+    SOURCE,
+    address_of,
+    at,
+    block,
+    call,
+    inline,
+    kernel,
+    room,
+    scratch,
+)
 from .lanes import group_size, pull_group, push_group, slope_group
 
 RANGE = (types.int64, types.int64, JOBS)  # begin, end, job
@@ -125,42 +139,45 @@ def _pull(job, work, arrays, image, pixels, zero):
 
 @inline
 def _pull_edges(job, work, arrays, image, pixels, samples, to, fill, zero):
+    total, pitch, step = job.total, job.pitch, job.samples_step[2]
     for i in range(work.edges):
         value = zero
-        for t in range(job.total):
-            offset = arrays.offset[t * job.pitch + i]
-            value += arrays.edge_product[t * job.pitch + i] * (image[pixels + offset] if offset >= 0 else fill)
-        samples[to + arrays.edge[i] * job.samples_step[2]] = value
+        for t in range(total):
+            offset = arrays.offset[t * pitch + i]
+            value += arrays.edge_product[t * pitch + i] * (image[pixels + offset] if offset >= 0 else fill)
+        samples[to + arrays.edge[i] * step] = value
 
 
 @inline
 def _pull_along(job, work, arrays, image, pixels, samples, to, zero):
+    total, pitch, step, channels = job.total, job.pitch, job.samples_step[2], job.channels
     i = 0
     for run in range(work.runs):
         for k in range(arrays.begins[run], arrays.begins[run] + arrays.lengths[run]):
-            here, first = to + k * job.samples_step[2], pixels + arrays.base[i]
-            for c in range(job.channels):
+            here, first = to + k * step, pixels + arrays.base[i]
+            for c in range(channels):
                 samples[here + c] = zero
-            for t in range(job.total):
-                weight, of = arrays.product[t * job.pitch + i], first + _shift(job, t)
-                for c in range(job.channels):
+            for t in range(total):
+                weight, of = arrays.product[t * pitch + i], first + _shift(job, t)
+                for c in range(channels):
                     samples[here + c] += weight * image[of + c]
             i += 1
 
 
 @inline
 def _pull_edges_along(job, work, arrays, image, pixels, samples, to, fill, zero):
+    total, pitch, step, channels = job.total, job.pitch, job.samples_step[2], job.channels
     for i in range(work.edges):
-        here, constant = to + arrays.edge[i] * job.samples_step[2], zero
-        for t in range(job.total):
-            if arrays.offset[t * job.pitch + i] < 0:
-                constant += arrays.edge_product[t * job.pitch + i] * fill
-        for c in range(job.channels):
+        here, constant = to + arrays.edge[i] * step, zero
+        for t in range(total):
+            if arrays.offset[t * pitch + i] < 0:
+                constant += arrays.edge_product[t * pitch + i] * fill
+        for c in range(channels):
             samples[here + c] = constant
-        for t in range(job.total):
-            weight, of = arrays.edge_product[t * job.pitch + i], pixels + arrays.offset[t * job.pitch + i]
+        for t in range(total):
+            weight, of = arrays.edge_product[t * pitch + i], pixels + arrays.offset[t * pitch + i]
             if of >= pixels:
-                for c in range(job.channels):
+                for c in range(channels):
                     samples[here + c] += weight * image[of + c]
 
 
@@ -199,7 +216,9 @@ def push(element: type, integer: type, taps: int, dims: int) -> Any:
                             _load(job, work, arrays, samples, there)
                             if taps:
                                 for k in range(0, work.inside, group):
-                                    push_group(taps, dims, sizes, arrays.fraction, table, arrays.value, arrays.product, k)
+                                    push_group(
+                                        taps, dims, sizes, arrays.fraction, table, arrays.value, arrays.product, k
+                                    )
                                 _scatter(job, work, arrays, image, channel, taps, rows)
                             else:
                                 _push(job, work, arrays, image, channel)
@@ -230,31 +249,34 @@ def _scatter(job, work, arrays, image, pixels, taps, rows):
 
 @inline
 def _push(job, work, arrays, image, pixels):
+    total, pitch = job.total, job.pitch
     for i in range(work.inside):
         value, first = arrays.value[i], pixels + arrays.base[i]
-        for t in range(job.total):
-            image[first + _shift(job, t)] += arrays.product[t * job.pitch + i] * value
+        for t in range(total):
+            image[first + _shift(job, t)] += arrays.product[t * pitch + i] * value
 
 
 @inline
 def _push_edges(job, work, arrays, image, pixels, samples, of):
+    total, pitch, step = job.total, job.pitch, job.samples_step[2]
     for i in range(work.edges):
-        value = samples[of + arrays.edge[i] * job.samples_step[2]]
-        for t in range(job.total):
-            offset = arrays.offset[t * job.pitch + i]
+        value = samples[of + arrays.edge[i] * step]
+        for t in range(total):
+            offset = arrays.offset[t * pitch + i]
             if offset >= 0:
-                image[pixels + offset] += arrays.edge_product[t * job.pitch + i] * value
+                image[pixels + offset] += arrays.edge_product[t * pitch + i] * value
 
 
 @inline
 def _push_along(job, work, arrays, image, pixels, samples, of):
+    total, pitch, step, channels = job.total, job.pitch, job.samples_step[2], job.channels
     i = 0
     for run in range(work.runs):
         for k in range(arrays.begins[run], arrays.begins[run] + arrays.lengths[run]):
-            here, first = of + k * job.samples_step[2], pixels + arrays.base[i]
-            for t in range(job.total):
-                weight, to = arrays.product[t * job.pitch + i], first + _shift(job, t)
-                for c in range(job.channels):
+            here, first = of + k * step, pixels + arrays.base[i]
+            for t in range(total):
+                weight, to = arrays.product[t * pitch + i], first + _shift(job, t)
+                for c in range(channels):
                     image[to + c] += weight * samples[here + c]
             i += 1
 
@@ -321,31 +343,33 @@ def _slope(job, work, arrays, image, pixels, zero):
 
 @inline
 def _slope_edges(job, work, arrays, image, pixels, samples, of, fill, zero):
+    total, pitch, step, dims = job.total, job.pitch, job.samples_step[2], job.dims
     for i in range(work.edges):
         k = arrays.edge[i]
-        sample = samples[of + k * job.samples_step[2]]
-        for axis in range(job.dims):
+        sample = samples[of + k * step]
+        for axis in range(dims):
             value = zero
-            for t in range(job.total):
-                offset = arrays.offset[t * job.pitch + i]
-                weight = arrays.edge_product[(axis * job.total + t) * job.pitch + i]
+            for t in range(total):
+                offset = arrays.offset[t * pitch + i]
+                weight = arrays.edge_product[(axis * total + t) * pitch + i]
                 value += weight * (image[pixels + offset] if offset >= 0 else fill)
-            arrays.found[axis * job.pitch + k] += value * sample
+            arrays.found[axis * pitch + k] += value * sample
 
 
 @inline
 def _slope_along(job, work, arrays, image, pixels, samples, of, zero):
+    total, pitch, step, channels, dims = job.total, job.pitch, job.samples_step[2], job.channels, job.dims
     i = 0
     for run in range(work.runs):
         for k in range(arrays.begins[run], arrays.begins[run] + arrays.lengths[run]):
-            here, first = of + k * job.samples_step[2], pixels + arrays.base[i]
-            for t in range(job.total):
+            here, first = of + k * step, pixels + arrays.base[i]
+            for t in range(total):
                 product, read = zero, first + _shift(job, t)  # of image and samples, summed over the channels
-                for c in range(job.channels):
+                for c in range(channels):
                     product += image[read + c] * samples[here + c]
-                for axis in range(job.dims):
-                    weight = arrays.product[(axis * job.total + t) * job.pitch + i]
-                    arrays.slope[axis * job.pitch + i] += weight * product
+                for axis in range(dims):
+                    weight = arrays.product[(axis * total + t) * pitch + i]
+                    arrays.slope[axis * pitch + i] += weight * product
             i += 1
 
 

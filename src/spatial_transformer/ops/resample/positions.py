@@ -11,7 +11,7 @@ import numpy as np
 
 from ...coordinates import FAR_OUTSIDE
 from ...homography import HORIZON
-from .compiled import FILL, LINEAR, POINTS, PROJECTIVE, at, inline
+from .compiled import FILL, LINEAR, POINTS, PROJECTIVE, at, called, inline
 from .lanes import MOST_LANES, split_group
 
 FURTHEST = 2.0**23  # as in the readable twin
@@ -20,7 +20,7 @@ SHORTEST_ROW = 8  # of the target, for which it pays to solve
 HAIR = 2.0**-20  # pixels: more than the rounding of a position, less than matters
 
 
-@inline
+@called
 def solve_rows(job, work, room):
     """List the samples inside and at the edges; False if the map is not linear, or leads too far away for this.
 
@@ -34,7 +34,12 @@ def solve_rows(job, work, room):
     work.inside, work.runs, work.edges = 0, 0, 0
     odd, before = job.taps % 2, (job.taps - 1) // 2
     ahead = before - 0.5 * odd  # from the first pixel touched to the least position that touches it first
-    steps = (job.step[0], job.step[1], job.step[2], -before * (job.step[0] + job.step[1] + job.step[2] * (job.dims - 2)))
+    steps = (
+        job.step[0],
+        job.step[1],
+        job.step[2],
+        -before * (job.step[0] + job.step[1] + job.step[2] * (job.dims - 2)),
+    )
     x, y, z = _target(job, work.start)
     k = 0
     while k < work.count:
@@ -78,14 +83,14 @@ def solve_rows(job, work, room):
     return True
 
 
-@inline
+@called
 def _target(job, number):
     """Column, row and slice of a sample."""
     x, rest = number % job.target[0], number // job.target[0]
     return x, rest % job.target[1], rest // job.target[1]
 
 
-@inline
+@called
 def _row(job, m, matrix, axis, x, y, z):
     """A row of a matrix along a row of the target: the value at (x, y, z), and by what it grows with x.
 
@@ -101,7 +106,7 @@ def _row(job, m, matrix, axis, x, y, z):
     return begin + (shift if job.kind == LINEAR else 0.0), matrix[row] * scale * 2 / width
 
 
-@inline
+@called
 def _between(begin, step, least, most, low, high):
     """The integers i of low ... high - 1 for which least <= begin + step i < most, but for rounding."""
     if step < 0:
@@ -123,7 +128,7 @@ def place(job, work, room, element):
         _place_grid(job, work, at(job.source, np.float64), room.position)
 
 
-@inline
+@called
 def _place_points(job, work, points, scaled, position, element):
     """In the precision of the points, and rounded after the product: pixel centres then come out as whole numbers."""
     for axis in range(job.dims):
@@ -136,7 +141,7 @@ def _place_points(job, work, points, scaled, position, element):
             position[to + k] = element(scaled[k] + shift)
 
 
-@inline
+@called
 def _place_grid(job, work, matrix, position):
     dims = job.dims
     x, y, z = _target(job, work.start)
@@ -165,7 +170,7 @@ def _place_grid(job, work, matrix, position):
             position[last + k] = 0.0 if behind else 1 / position[last + k]
 
 
-@inline
+@called
 def split(job, count, position, row, first, fraction):
     """Of an odd number of taps the nearest pixel is central, of an even one the one below."""
     nearest, after_centre, before = 0.5 * (job.taps % 2), job.taps % 2, (job.taps - 1) // 2

@@ -1,19 +1,19 @@
 """Stage 2 of the CPU backend: the weights of a block's taps, and where taps at the edges lie.
 
-    weigh       per axis: the weights of the taps and their derivatives
-    combine     the product over the axes: one weight per tap and sample, shared by all channels
-    reach       where taps lie in memory, and which lie outside
+weigh       per axis: the weights of the taps and their derivatives
+combine     the product over the axes: one weight per tap and sample, shared by all channels
+reach       where taps lie in memory, and which lie outside
 """
 
 import numpy as np
 
-from .compiled import BORDER, REFLECTION, WRAP, inline
+from .compiled import BORDER, REFLECTION, WRAP, called
 from .positions import FURTHEST
 
 OUTSIDE = -(2**29)  # an offset that others can be added to without it becoming positive
 
 
-@inline
+@called
 def weigh(job, count, table, fraction, weight, derivatives):
     """Horner's rule, a power at a time."""
     taps, block = job.taps, job.pitch
@@ -33,7 +33,7 @@ def weigh(job, count, table, fraction, weight, derivatives):
                 weight[to + k] = weight[to + k] * fraction[at_axis + k] + coefficient
 
 
-@inline
+@called
 def flatten(job, count, first, weight, derivatives):
     """What is further away than FURTHEST was put there, and has no slope."""
     for axis in range(job.dims):
@@ -43,7 +43,7 @@ def flatten(job, count, first, weight, derivatives):
                     weight[(axis * derivatives * job.taps + row) * job.pitch + k] = 0
 
 
-@inline
+@called
 def combine(job, count, weight, product, derivatives, factor):
     """The products over the axes, [set, tap, k]; a set is the weights themselves, or their slopes along x, y, z."""
     for row in range(job.sets * job.total):
@@ -61,7 +61,7 @@ def combine(job, count, weight, product, derivatives, factor):
             _combine_along(job, count, weight, product, to, t, own, derivatives, factor)
 
 
-@inline
+@called
 def _combine_along(job, count, weight, product, to, t, own, derivatives, factor):
     """Along a direction: the sum of the weights differentiated along each axis."""
     block = job.pitch
@@ -78,7 +78,7 @@ def _combine_along(job, count, weight, product, to, t, own, derivatives, factor)
                 product[to + k] += weight[x + k] * weight[y + k] * weight[z + k] * factor[f + k]
 
 
-@inline
+@called
 def _row(job, axis, t, own, along, derivatives):
     """Where in `weight` the weights along an axis begin that tap t needs, differentiated along the axes given."""
     tap = t // job.taps**axis % job.taps
@@ -86,7 +86,7 @@ def _row(job, axis, t, own, along, derivatives):
     return ((axis * derivatives + derivative) * job.taps + tap) * job.pitch
 
 
-@inline
+@called
 def reach(job, work, room):
     """Where the taps of the samples at the edges lie: the sum over the axes; -1 where one of them is outside."""
     taps, block = job.taps, job.pitch
@@ -101,7 +101,7 @@ def reach(job, work, room):
             room.offset[t * block + k] = -1 if outside else a + b + (c if job.dims == 3 else 0)
 
 
-@inline
+@called
 def _reach_along(job, work, axis, first, reach):
     """Along one axis; OUTSIDE where nothing is."""
     length, step, rule, of = job.size[axis], job.step[axis], job.padding[axis], axis * job.pitch
