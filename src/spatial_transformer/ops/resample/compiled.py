@@ -90,8 +90,8 @@ def block_length(total: int) -> int:
     return 256 if total <= 8 else 64 if total <= 64 else 16
 
 
-# What follows a BLOCK in memory: arrays of rows, each as long as a block and `MOST_LANES` more. "Inside" are the samples
-# all of whose taps are inside, listed one after the other; "edges" those with some.
+# What follows a BLOCK in memory: arrays of rows, each as long as a block and `MOST_LANES` more. "Inside" are the
+# samples all of whose taps are inside, listed one after the other; "edges" those with some.
 class Room(NamedTuple):
     """Pointers to the arrays of a block.
 
