@@ -34,6 +34,11 @@ class How(NamedTuple):
     def taps(self) -> int:
         return round(len(self.table) ** 0.5)
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether the weights are 1 - f and f."""
+        return tuple(self.table) == (1.0, -1.0, 0.0, 1.0)
+
     def weigh(self, position: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What `Kernel.taps` returns for positions in pixels."""
         taps = self.taps
