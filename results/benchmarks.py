@@ -1,4 +1,8 @@
-"""Write docs/benchmarks.md, docs/scaling.md, their pictures and the README's part from results/benchmarks/."""
+"""Write docs/benchmarks.md, docs/scaling.md, their pictures and the README's part from results/benchmarks/.
+
+cpu.json is what these pages are about; any other file there, such as cuda.json, has a page of its own,
+docs/benchmarks-cuda.md.
+"""
 
 from pathlib import Path
 
@@ -7,22 +11,39 @@ from stn_lab.benchmark.result import Result
 
 HERE = Path(__file__).parent
 README, DOCS = HERE.parent / "README.md", HERE.parent / "docs"
-RESULT = HERE / "benchmarks" / "cpu.json"
+RESULTS = HERE / "benchmarks"
 
 
-def pages(result: Result) -> dict[Path, str]:
+def pages() -> dict[Path, str]:
     """Each file that is written, and what is in it."""
+    result = Result.read(RESULTS / "cpu.json")
     before, rest = README.read_text().split(page.BEGIN)
     readme = before + page.BEGIN + page.readme_block(result) + page.END + rest.split(page.END)[1]
-    return {README: readme, DOCS / "benchmarks.md": page.page(result), DOCS / "scaling.md": scaling_page.page(result)}
+    scaling = scaling_page.page(result)
+    written = {README: readme, DOCS / "benchmarks.md": page.page(result), DOCS / "scaling.md": scaling}
+    for name, other in others().items():
+        written[DOCS / f"benchmarks-{name}.md"] = page.page(other, picture(name))
+    return written
 
 
-def write(result: Result) -> None:
-    for path, text in pages(result).items():
-        path.write_text(text)
+def others() -> dict[str, Result]:
+    """Results of devices other than the CPU, by the names of their files."""
+    return {path.stem: Result.read(path) for path in sorted(RESULTS.glob("*.json")) if path.stem != "cpu"}
+
+
+def picture(name: str) -> str:
+    return f"pictures/benchmarks-{name}.svg"
+
+
+def draw() -> None:
+    result = Result.read(RESULTS / "cpu.json")
     chart.save(chart.bars(result), DOCS / page.PICTURE)
     chart.save(chart.curves(result, scaling_page.predicted(result)), DOCS / scaling_page.PICTURE)
+    for name, other in others().items():
+        chart.save(chart.bars(other), DOCS / picture(name))
 
 
 if __name__ == "__main__":
-    write(Result.read(RESULT))
+    for file, text in pages().items():
+        file.write_text(text)
+    draw()

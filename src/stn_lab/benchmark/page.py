@@ -17,14 +17,14 @@ LOST = "▼"
 FLOORS = tuple(peer.name for peer in PEERS if peer.is_floor)
 
 
-def page(result: Result) -> str:
-    """The whole of docs/benchmarks.md."""
+def page(result: Result, picture: str = PICTURE) -> str:
+    """The whole of docs/benchmarks.md, or of the page of another device with its picture."""
     return render(
         "benchmarks.md.jinja",
         result=result,
         origin=origin_line(result),
         versions=_versions(result),
-        picture=PICTURE,
+        picture=picture,
         lost=LOST,
         threads=count(result.most_threads),
         goals=_goals(result),

@@ -109,7 +109,7 @@ def select(rows: Iterable[Row], words: str) -> tuple[Row, ...]:
     """
     rows, wanted = tuple(rows), [word.strip() for word in words.split(",") if word.strip()]
     for word in wanted:
-        if not any(word in row.name for row in rows):
+        if not any(word.lower() in row.name for row in rows):
             names = ", ".join(row.name for row in rows)
             raise UserError(f"--rows: {word!r} is in the name of none of {names}")
-    return tuple(row for row in rows if not wanted or any(word in row.name for word in wanted))
+    return tuple(row for row in rows if not wanted or any(word.lower() in row.name for word in wanted))

@@ -73,7 +73,7 @@ class Plan:
         self.parts = _words("--parts", options.parts, PARTS)
         self.passes = _words("--passes", options.passes, tuple(PASSES))
         self.all_threads = torch.get_num_threads()
-        self.threads = _threads(options.threads, self.all_threads)
+        self.threads = _threads(options.threads, self.all_threads, self.device)
         if options.repeats < 2 or options.seconds <= 0:
             raise UserError("--repeats must be 2 or more, --seconds above 0")
         self.matrix = select(MATRIX, options.rows) if _any(("matrix", "memory"), self.parts) else ()
@@ -171,10 +171,11 @@ def _words(flag: str, words: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in allowed if not wanted or word in wanted)
 
 
-def _threads(words: str, most: int) -> tuple[int, ...]:
-    """1 and all by default."""
+def _threads(words: str, most: int, device: torch.device) -> tuple[int, ...]:
+    """1 and all by default; all where they do not matter."""
+    default = {most} if device.type == "cuda" else {1, most}
     try:
-        counts = {int(word) for word in words.split(",")} if words else {1, most}
+        counts = {int(word) for word in words.split(",")} if words else default
     except ValueError:
         raise UserError(f"--threads must be whole numbers with commas between; got {words!r}") from None
     if min(counts) < 1:

@@ -26,11 +26,19 @@ def program():
 
 
 def test_pages_say_what_was_measured(program):
-    pages = program.pages(Result.read(program.RESULT))
-    assert len(pages) == 3
+    pages = program.pages()
+    assert {"README.md", "benchmarks.md", "scaling.md"} <= {path.name for path in pages}
     for path, text in pages.items():
         assert path.read_text() == text, f"{path.name} is not what results/benchmarks/ holds: run `make tables`"
     assert all((ROOT / "docs" / picture).exists() for picture in (page.PICTURE, scaling_page.PICTURE))
+
+
+def test_other_devices_have_pages_of_their_own(program, result, tmp_path, monkeypatch):
+    for name in ("cpu", "cuda"):
+        result.write(tmp_path / f"{name}.json")
+    monkeypatch.setattr(program, "RESULTS", tmp_path)
+    (gpu,) = [text for path, text in program.pages().items() if path.name == "benchmarks-cuda.md"]
+    assert "pictures/benchmarks-cuda.svg" in gpu
 
 
 def test_a_result_is_read_as_it_was_written(result, tmp_path):
