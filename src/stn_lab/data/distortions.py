@@ -10,7 +10,7 @@ interpolated bilinearly, black is outside, a digit may lose what leaves the canv
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -27,7 +27,8 @@ from spatial_transformer import (
     warp,
 )
 
-from .digits import SIDE
+from .digits import SIDE, Digits
+from .scene import Batch
 
 DistortionName = Literal["R", "RTS", "P", "E", "T", "TC"]
 
@@ -54,6 +55,12 @@ class Distortion:
     draw: Callable[[Tensor, torch.Generator], Tensor]
     pool: bool
     range: Mapping[str, tuple[float, float]]
+    channels: ClassVar[int] = 1
+    classes: ClassVar[int] = 10
+
+    def compose(self, images: Digits, index: Tensor, generator: torch.Generator) -> Batch:
+        """The digits at `index`, distorted, and their labels."""
+        return self.draw(images.as_input(index), generator), images.labels[index]
 
 
 def place(

@@ -1,6 +1,6 @@
 """The networks of the paper's MNIST experiments."""
 
 from .classifier import DigitClassifier
-from .models import FAMILIES, ModelSpec, build, count_parameters
+from .models import FAMILIES, ModelSpec, build, count_localising_parameters, count_parameters
 
-__all__ = ["FAMILIES", "DigitClassifier", "ModelSpec", "build", "count_parameters"]
+__all__ = ["FAMILIES", "DigitClassifier", "ModelSpec", "build", "count_localising_parameters", "count_parameters"]

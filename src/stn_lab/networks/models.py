@@ -111,6 +111,12 @@ def _network(spec: ModelSpec, distortion: Distortion, width: int, classes: int) 
     return DigitClassifier(classifier(pooled, width, classes), transformer, distortion.pool)
 
 
-def count_parameters(network: nn.Module | None) -> int:
+def count_parameters(network: nn.Module) -> int:
     """How many numbers training may change."""
-    return 0 if network is None else sum(p.numel() for p in network.parameters() if p.requires_grad)
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def count_localising_parameters(network: nn.Module) -> int:
+    """How many of them say where to look."""
+    groups = st.parameter_groups(network, lr=1.0, localiser_lr_scale=0.5)  # the two are told apart by their rates
+    return sum(p.numel() for group in groups if group["lr"] == 0.5 for p in group["params"])

@@ -5,6 +5,7 @@ import signal
 import statistics
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,18 @@ from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor
 
 from ..networks import DigitClassifier
-from .data_module import DistortedDigits
+from .data_module import Batches
 
 
 class StepTimer(L.Callback):
-    """How long a training step takes, and how much of that goes into making its batch; validation is left out."""
+    """How long the training takes, interruptions left out; and of a step, how much goes into making its batch."""
 
-    def __init__(self, data: DistortedDigits) -> None:
+    def __init__(self, data: Batches) -> None:
         self._module = data
-        self.steps: list[float] = []  # seconds from the end of one step to the end of the next
-        self.data: list[float] = []  # seconds within that, in which the batch was made
+        self.steps: deque[float] = deque(maxlen=1000)  # seconds from the end of one step to the end of the next
+        self.data: deque[float] = deque(maxlen=1000)  # seconds within that, in which the batch was made
+        self.seconds = 0.0  # of training and validation, up to `_begun`
+        self._begun: float | None = None
         self._last: float | None = None
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
@@ -36,15 +39,37 @@ class StepTimer(L.Callback):
         self._last = now
 
     def on_train_start(self, *_: Any) -> None:
-        self._last = time.perf_counter()
+        self._begun = self._last = time.perf_counter()
+
+    def on_train_end(self, *_: Any) -> None:
+        self._count()
 
     def on_validation_end(self, *_: Any) -> None:
         self._last = time.perf_counter()
 
     def as_json(self) -> dict[str, float]:
-        """Medians in milliseconds; NaN if fewer than two steps were taken."""
+        """Seconds of the whole training, and medians of a step in milliseconds: NaN if none was taken."""
         step, data = (statistics.median(times) if times else math.nan for times in (self.steps, self.data))
-        return {"ms_per_step": round(1000 * step, 3), "data_ms_per_step": round(1000 * data, 3)}
+        return {
+            "seconds": round(self.seconds, 1),
+            "ms_per_step": round(1000 * step, 3),
+            "data_ms_per_step": round(1000 * data, 3),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        self._count()
+        return {"seconds": self.seconds, "steps": list(self.steps), "data": list(self.data)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = state_dict["seconds"]
+        self.steps.extend(state_dict["steps"])
+        self.data.extend(state_dict["data"])
+
+    def _count(self) -> None:
+        now = time.perf_counter()
+        if self._begun is not None:
+            self.seconds += now - self._begun
+            self._begun = now
 
 
 class ModelProgressBar(RichProgressBar):

@@ -14,9 +14,9 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from ..errors import UserError
 from .callbacks import ModelProgressBar, SaveOnInterrupt
 from .config import Budget, Machine
-from .data_module import DistortedDigits
+from .data_module import Batches
 from .evaluation import load_weights
-from .module import ClassifierTraining
+from .module import TrainingModule
 
 
 class Interrupted(Exception):
@@ -28,8 +28,8 @@ class Interrupted(Exception):
 
 
 def fit(
-    module: ClassifierTraining,
-    data: DistortedDigits,
+    module: TrainingModule,
+    data: Batches,
     folder: Path,
     *,
     budget: Budget,
