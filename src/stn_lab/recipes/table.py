@@ -112,6 +112,10 @@ class Cell:
     def scene(self) -> Any:
         return self.table.columns[self.column]
 
+    @property
+    def is_pictured(self) -> bool:
+        return (self.row.name, self.column) in self.table.pictured
+
     def build(self) -> nn.Module:
         return self.row.build(self.scene)
 

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 
 from ..errors import UserError
 from ..recipes import TABLES, BudgetName, Cell, Table
-from ..recipes.classification import PICTURE
+from ..recipes.attention import PICTURE
 from ..training.fit import Interrupted, check_machine
 from . import page
 from .compare import as_json, compare_all

@@ -11,6 +11,7 @@ from ..report.wording import duration
 from .compare import Comparison, claims, compare
 from .results import Results
 
+COSTS = ["parameters", "ms/step", "of which data", "training", "pixels read"]
 MARKS = {"as good": "🟢", "worse": "🟠", "unpublished": "⚪"}
 
 HEAD = """# The paper, reproduced
@@ -76,8 +77,8 @@ def _numbers(table: Table, budget: BudgetName, comparisons: list[Comparison]) ->
     rows = dict.fromkeys(comparison.row for comparison in comparisons)
     yield f"### {table.name}, {budget}"
     yield ""
-    yield _line(["", *table.columns, "parameters", "ms/step", "of which data", "training"])
-    yield _line(["---"] * (len(table.columns) + 5))
+    yield _line(["", *table.columns, *COSTS])
+    yield _line(["---"] * (1 + len(table.columns) + len(COSTS)))
     for row in rows:
         found = [cells.get((row, column)) for column in table.columns]
         yield _line([row, *map(_number, found), *_costs([cell for cell in found if cell is not None])])
@@ -95,12 +96,14 @@ def _number(comparison: Comparison | None) -> str:
 
 
 def _costs(comparisons: list[Comparison]) -> list[str]:
-    """Parameters; medians over columns and seeds: of a step, of its share for data, of the whole training."""
+    """Parameters, and medians over columns and seeds of what else `COSTS` names."""
     results = [result for comparison in comparisons for result in comparison.results]
     sizes = sorted({result["parameters"] for result in results})
     step, data, seconds = (median(r[key] for r in results) for key in ("ms_per_step", "data_ms_per_step", "seconds"))
     size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    return [size, f"{step:.0f}", f"{100 * data / step:.0f} %", duration(seconds)]
+    read = [result["pixels_read_percent"] for result in results if "pixels_read_percent" in result]
+    seen = f"{median(read):.0f} %" if read else ""
+    return [size, f"{step:.0f}", f"{100 * data / step:.0f} %", duration(seconds), seen]
 
 
 def _origin(comparisons: list[Comparison]) -> str:
