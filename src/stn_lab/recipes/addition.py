@@ -10,11 +10,10 @@ networks that put a CNN behind transformers here; ours have no number to compare
 Source: Jaderberg et al. (2015), appendix A.1.
 """
 
-from ..data import load
 from ..data.addition import Addition
 from .classification import classify
 from .distorted_mnist import BUDGETS, FAMILIES, model
-from .table import Claim, Estimates, Row, Table
+from .table import Claim, Estimates, Row, Table, load_digits
 
 COLUMN = "RTS"
 KEYS = {"Aff": "affine", "Proj": "projective", "TPS": "tps"}
@@ -69,7 +68,7 @@ table4 = Table(
     source="Appendix A.1; two digits in two 42x42 channels, 19 sums.",
     columns={COLUMN: Addition()},
     rows=(fcn(), cnn(), *(row(family) for row in (st_fcn, two_st_fcn, st_cnn, two_st_cnn) for family in FAMILIES)),
-    load=load,
+    load=load_digits,
     train=classify,
     budgets=BUDGETS,
     claims=(

@@ -17,7 +17,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from ..data import Digits, Splits, load
+from ..data import Digits, Splits
 from ..data.colocalisation import Pairs, hide
 from ..data.digits import SIDE
 from ..data.distortions import Distortion, place
@@ -31,7 +31,7 @@ from ..training.evaluation import Score, load_weights
 from ..training.module import ClassifierTraining
 from ..training.run import train
 from . import attention
-from .table import Cell, Claim, Estimates, Row, Table
+from .table import Cell, Claim, Estimates, Row, Table, load_digits
 
 ENCODER = Budget(steps=1_000, batch_size=128, validations=2)
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -88,8 +88,8 @@ def colocalise(cell: Cell, splits: Splits[Digits], folder: Path, machine: Machin
     }
 
 
-def _untrained(_: str) -> Colocaliser:
-    return Colocaliser(cnn(1, SIDE, 64, 10))
+def _untrained(_: str, filters: int) -> Colocaliser:
+    return Colocaliser(cnn(1, SIDE, filters, 10))
 
 
 def translated() -> Row:
@@ -116,7 +116,7 @@ table5 = Table(
     source="Appendix A.2; 100 images of one kind of digit in each cell.",
     columns={digit: digit for digit in DIGITS},
     rows=(translated(), cluttered()),
-    load=load,
+    load=load_digits,
     train=colocalise,
     budgets={
         "smoke": Budget(steps=4, batch_size=8, validations=1),

@@ -15,11 +15,11 @@ Source: Jaderberg et al. (2015), section 4.1 and appendix A.4.
 import functools
 from collections.abc import Mapping
 
-from ..data import DISTORTIONS, load
+from ..data import DISTORTIONS
 from ..networks import ModelSpec, build
 from ..training.config import Budget
 from .classification import classify
-from .table import SMOKE, BudgetName, Claim, Estimates, Row, Table
+from .table import SMOKE, BudgetName, Claim, Estimates, Row, Table, load_digits
 
 BUDGETS: Mapping[BudgetName, Budget] = {
     "smoke": SMOKE,
@@ -42,7 +42,7 @@ def model(name: str, label: str, published: Mapping[str, float] | None = None, *
     """
     spec = ModelSpec.parse(label, "affine")
     spec = ModelSpec(**{**vars(spec), **options})
-    return Row(name, functools.partial(build, spec, filters=64), published or {})
+    return Row(name, lambda scene, filters: build(spec, scene, filters=filters), published or {})
 
 
 def fcn() -> Row:
@@ -129,7 +129,7 @@ table1 = Table(
         st_cnn_projective(),
         st_cnn_tps(),
     ),
-    load=load,
+    load=load_digits,
     train=classify,
     budgets=BUDGETS,
     claims=(
@@ -158,7 +158,7 @@ clutter = Table(
         model("ST-FCN-TPS", "st-fcn:tps"),
         model("ST-CNN-TPS", "st-cnn:tps"),
     ),
-    load=load,
+    load=load_digits,
     train=classify,
     budgets=BUDGETS,
     claims=(_in_order("ST-CNN-Aff", "ST-FCN-Aff", "CNN", "FCN"),),

@@ -7,8 +7,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from ..data import Splits
-from ..data.digits import DataName
+from ..data import Digits, Splits, load
 from ..training.config import Budget, Machine
 
 BudgetName = Literal["smoke", "quick", "standard", "paper"]
@@ -24,12 +23,12 @@ class Row:
 
     Attributes:
         name: as in the paper, in the letters of a file name: "ST-CNN-Aff".
-        build: the network, untrained, from the scene of a column.
+        build: the network, untrained, from the scene of a column and the budget's `filters`.
         published: column to the number that the paper prints; without the columns that it leaves out.
     """
 
     name: str
-    build: Callable[[Any], nn.Module]
+    build: Callable[[Any, int], nn.Module]
     published: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -68,7 +67,7 @@ class Table:
         source: where the paper has it, and what it leaves open and is chosen here.
         columns: name to the scene that is learnt and tested.
         rows: the models.
-        load: the sets of images, by name where there are several.
+        load: the sets of images of a cell.
         train: trains and measures one cell: the cell, its sets, a folder to work in, the machine; returns a result.
         budgets: by name.
         right: whether the numbers count what is right, in percent, instead of what is wrong.
@@ -81,7 +80,7 @@ class Table:
     source: str
     columns: Mapping[str, Any]
     rows: tuple[Row, ...]
-    load: Callable[[DataName], Splits[Any]]
+    load: "Callable[[Cell], Splits[Any]]"
     train: "Callable[[Cell, Splits[Any], Path, Machine], dict[str, Any]]"
     budgets: Mapping[BudgetName, Budget]
     right: bool = False
@@ -117,7 +116,12 @@ class Cell:
         return (self.row.name, self.column) in self.table.pictured
 
     def build(self) -> nn.Module:
-        return self.row.build(self.scene)
+        return self.row.build(self.scene, self.budget.filters)
 
     def load(self) -> Splits[Any]:
-        return self.table.load("digits" if self.budget_name == "smoke" else "mnist")
+        return self.table.load(self)
+
+
+def load_digits(cell: Cell) -> Splits[Digits]:
+    """MNIST; for a smoke test the digits of scikit-learn, which need no download."""
+    return load("digits" if cell.budget_name == "smoke" else "mnist")

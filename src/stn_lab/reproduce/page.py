@@ -9,9 +9,11 @@ from ..recipes import BUDGETS, TABLES, Table
 from ..recipes.table import BudgetName
 from ..report.wording import duration
 from .compare import Comparison, claims, compare
-from .results import Results
+from .results import Result, Results
 
-COSTS = ["parameters", "ms/step", "of which data", "training", "pixels read"]
+COSTS = ["parameters", "ms/step", "of which data", "training"]
+# What is measured in some tables only: key of a result to the head of a column, in percent.
+MEASURED = {"pixels_read_percent": "pixels read", "step_overhead_percent": "step over the CNN's"}
 MARKS = {"as good": "🟢", "worse": "🟠", "unpublished": "⚪"}
 
 HEAD = """# The paper, reproduced
@@ -77,11 +79,14 @@ def _numbers(table: Table, budget: BudgetName, comparisons: list[Comparison]) ->
     rows = dict.fromkeys(comparison.row for comparison in comparisons)
     yield f"### {table.name}, {budget}"
     yield ""
-    yield _line(["", *table.columns, *COSTS])
-    yield _line(["---"] * (1 + len(table.columns) + len(COSTS)))
+    measured = [key for key in MEASURED if any(key in result for c in comparisons for result in c.results)]
+    head = ["", *table.columns, *COSTS, *(MEASURED[key] for key in measured)]
+    yield _line(head)
+    yield _line(["---"] * len(head))
     for row in rows:
         found = [cells.get((row, column)) for column in table.columns]
-        yield _line([row, *map(_number, found), *_costs([cell for cell in found if cell is not None])])
+        results = [result for comparison in found if comparison is not None for result in comparison.results]
+        yield _line([row, *map(_number, found), *_costs(results), *(_median(results, key) for key in measured)])
     yield ""
     yield _origin(comparisons)
 
@@ -95,15 +100,18 @@ def _number(comparison: Comparison | None) -> str:
     return f"{MARKS[comparison.agreement]} {ours}{paper}"
 
 
-def _costs(comparisons: list[Comparison]) -> list[str]:
-    """Parameters, and medians over columns and seeds of what else `COSTS` names."""
-    results = [result for comparison in comparisons for result in comparison.results]
+def _costs(results: list[Result]) -> list[str]:
+    """What `COSTS` names: parameters, and medians over columns and seeds."""
     sizes = sorted({result["parameters"] for result in results})
     step, data, seconds = (median(r[key] for r in results) for key in ("ms_per_step", "data_ms_per_step", "seconds"))
     size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    read = [result["pixels_read_percent"] for result in results if "pixels_read_percent" in result]
-    seen = f"{median(read):.0f} %" if read else ""
-    return [size, f"{step:.0f}", f"{100 * data / step:.0f} %", duration(seconds), seen]
+    return [size, f"{step:.0f}", f"{100 * data / step:.0f} %", duration(seconds)]
+
+
+def _median(results: list[Result], key: str) -> str:
+    """In percent; nothing where it was not measured."""
+    values = [result[key] for result in results if key in result]
+    return f"{median(values):.0f} %" if values else ""
 
 
 def _origin(comparisons: list[Comparison]) -> str:

@@ -57,7 +57,7 @@ def test_published_numbers_and_pictures_belong_to_cells(table):
 @pytest.mark.parametrize("name", ["table1", "clutter"])
 def test_networks_of_a_column_are_of_one_size(name):
     for column, scene in TABLES[name].columns.items():
-        sizes = [count_parameters(row.build(scene)) for row in TABLES[name].rows]
+        sizes = [count_parameters(row.build(scene, 64)) for row in TABLES[name].rows]
         assert max(sizes) < 1.02 * min(sizes), column
 
 

@@ -49,7 +49,7 @@ def table(trained):
         title="A tiny table",
         source="Nowhere.",
         columns={"X": None, "Y": None},
-        rows=(Row("A", lambda _: nn.Linear(2, 2), {"X": 1.0}), Row("B", lambda _: nn.Linear(2, 2))),
+        rows=(Row("A", lambda *_: nn.Linear(2, 2), {"X": 1.0}), Row("B", lambda *_: nn.Linear(2, 2))),
         load=lambda _: None,
         train=train,
         budgets={"smoke": Budget(steps=1), "quick": Budget(steps=10)},

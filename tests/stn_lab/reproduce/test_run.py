@@ -129,7 +129,7 @@ def test_a_part_that_cannot_be_gone_on_with_starts_anew(run, table, tmp_path, da
 def test_a_part_that_fits_is_kept(run, table, tmp_path):
     folder = tmp_path / "work" / "tiny" / "A--X--quick--seed0"
     folder.mkdir(parents=True)
-    state = {f"network.{name}": value for name, value in table.rows[0].build(None).state_dict().items()}
+    state = {f"network.{name}": value for name, value in table.rows[0].build(None, 1).state_dict().items()}
     torch.save({"state_dict": state, "global_step": 3}, folder / "last.ckpt")
     run()
     assert (folder / "last.ckpt").exists()
