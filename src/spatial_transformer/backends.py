@@ -4,13 +4,15 @@ A backend changes speed, nothing else. Asked for by name it runs or raises; chos
 can run does.
 """
 
-import importlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
+
+from .ops.parallel import parallel_for
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,32 @@ class Backend:
     unavailable: Callable[[torch.device], str | None]
 
 
+def _no_cpu_loops(device: torch.device) -> str | None:
+    return "it runs on the CPU only" if device.type != "cpu" else _no_loops_at_all()
+
+
+_checked: dict[str, str | None] = {}  # a plain dictionary, which the compiler sees through
+
+
+@torch.compiler.assume_constant_result
+def _no_loops_at_all() -> str | None:
+    if "cpu" not in _checked:
+        reason = None
+        if importlib.util.find_spec("numba") is None:
+            reason = "numba is not installed"
+        elif parallel_for() is None:
+            reason = f"PyTorch {torch.__version__} does not export torch_parallel_for; 2.10 and later do"
+        _checked["cpu"] = reason
+    return _checked["cpu"]
+
+
 # In order of preference.
-BACKENDS = (Backend("reference", "plain PyTorch: any device, any dtype, any order of derivative", lambda device: None),)
+BACKENDS = (
+    Backend(
+        "cpu", "loops compiled by Numba, on PyTorch's threads: kernels of polynomials, float32, float64", _no_cpu_loops
+    ),
+    Backend("reference", "plain PyTorch: any device, any dtype, any order of derivative", lambda device: None),
+)
 
 _forced: ContextVar[str | None] = ContextVar("forced_backend", default=None)
 
@@ -63,20 +89,27 @@ def current(device: torch.device) -> str:
     Raises:
         RuntimeError: the backend that was asked for cannot run there; says why.
     """
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+        return "reference"  # what is exported runs without this library
     # A graph is compiled for one backend; the compiler cannot look into context variables.
     forced = None if torch.compiler.is_compiling() else _forced.get()
     if forced is None:
         return next(backend.name for backend in BACKENDS if backend.unavailable(device) is None)
     reason = _find(forced).unavailable(device)
     if reason is not None:
-        raise RuntimeError(f"the backend {forced!r} was asked for, but cannot run on {device}: {reason}")
+        refuse(device, reason)
     return forced
 
 
-def implementation(operator: str, device: torch.device) -> Callable[..., torch.Tensor]:
-    """The function that computes `operator` on `device`; its module is imported when it is first needed."""
-    module = importlib.import_module(f".ops.{operator}.{current(device)}", __package__)
-    return getattr(module, operator)
+def refuse(device: torch.device, reason: str) -> None:
+    """Say that a backend cannot do what is asked, unless it was chosen automatically and another one can.
+
+    Raises:
+        RuntimeError: the backend was asked for by name.
+    """
+    forced = None if torch.compiler.is_compiling() else _forced.get()
+    if forced is not None:
+        raise RuntimeError(f"the backend {forced!r} was asked for, but cannot run on {device}: {reason}")
 
 
 def _find(name: str) -> Backend:

@@ -10,12 +10,15 @@ the other ones here, and your own, are given as objects. A kernel of your own is
             return (2 - distance.abs()) / 4
 """
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import numpy as np
 import torch
+from numpy.polynomial import Polynomial
 from torch import Tensor
 
 from . import checks
@@ -59,6 +62,18 @@ class Kernel(ABC):
         """
         return image, (0,) * len(padding)
 
+    def polynomials(self) -> np.ndarray | None:
+        """The weights as polynomials of the fraction f of a position, which the compiled backends need.
+
+        With T = 2 `support` taps per axis, f is the distance from the central pixel: in 0 <= f < 1 from the pixel below
+        for even T, in -0.5 <= f < 0.5 from the nearest one for odd T.
+
+        Returns:
+            (T, T) coefficients, row t for tap t, column j for f to the power of j; None, as here, if the weights are no
+            such polynomials, and only the reference backend can run the kernel.
+        """
+        return None
+
     @final
     def taps(self, position: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The pixels that positions touch along an axis.
@@ -97,6 +112,9 @@ class Nearest(Kernel):
     def weight(self, distance: Tensor) -> Tensor:
         return 0 * distance + 1  # constant; written so that theta gets a zero gradient rather than none
 
+    def polynomials(self) -> np.ndarray:
+        return np.ones((1, 1))
+
 
 @final
 @dataclass(frozen=True)
@@ -108,6 +126,9 @@ class Linear(Kernel):
     def weight(self, distance: Tensor) -> Tensor:
         # Not 1 - |d|, whose derivative at 0 is the mean of both sides: a point on a pixel belongs to the cell after it.
         return torch.where(distance < 0, 1 + distance, 1 - distance)
+
+    def polynomials(self) -> np.ndarray:
+        return np.array([[1.0, -1.0], [0.0, 1.0]])
 
 
 @final
@@ -127,6 +148,11 @@ class Cubic(Kernel):
         near = ((a + 2) * d - (a + 3)) * d * d + 1
         far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
         return torch.where(d < 1, near, far)
+
+    def polynomials(self) -> np.ndarray:
+        a, f = self.a, Polynomial([0, 1])
+        near, far = Polynomial([1, 0, -(a + 3), a + 2]), Polynomial([-4 * a, 8 * a, -5 * a, a])
+        return np.stack([piece.coef for piece in (far(1 + f), near(f), near(1 - f), far(2 - f))])
 
 
 @final
@@ -161,6 +187,16 @@ class BSpline(Kernel):
         if self.order == 1:
             return Linear().weight(distance)
         return spline(self.order, distance)
+
+    def polynomials(self) -> np.ndarray:
+        taps = self.order + 1
+        weights = [Polynomial([0.0]) for _ in range(taps)]
+        for tap, k in itertools.product(range(taps), range(taps)):
+            # Truncated powers, counted from the right end of the spline; within a cell a power is cut off or it is not.
+            inward = taps / 2 - k - Polynomial([(taps - 1) // 2 - tap, 1])
+            if inward(0.5 if taps % 2 == 0 else 0.0) > 0:
+                weights[tap] += (-1) ** k * math.comb(taps, k) * inward**self.order / math.factorial(self.order)
+        return np.stack([np.pad(weight.coef, (0, taps - len(weight.coef))) for weight in weights])
 
     def prepare(self, image: Tensor, padding: tuple[str | float, ...]) -> tuple[Tensor, tuple[int, ...]]:
         if self.order < 2:

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from . import checks
+from .homography import grid
 from .kernels import Kernel, Linear, kernel_of
 from .linearised import Linearised
-from .ops.resample import resample
+from .ops.resample import resample, resample_grid
+from .ops.resample.layout import has_channels_last
 
 Mode = str | Kernel | Linearised
 Padding = str | float | Sequence[str | float]
@@ -56,23 +58,61 @@ def sample(
     checks.point_axis("points", points, dims)
     if points.ndim < 2:
         raise ValueError(f"`points` must have shape (N, ..., {dims}); got {checks.shape(points)}. Pass `points[None]`.")
-    checks.mode(mode)
-    rules = checks.padding(padding, dims)
     checks.batches(image, "points", points, index)
     checks.same_device(image, "points", points)
-    checks.integer_image(image, points, mode=mode, padding=rules)
-
-    if image.is_complex():
-        parts = torch.view_as_real(image).movedim(-1, 1).flatten(1, 2)  # (N, 2 C, *size)
-        both = sample(parts, points, mode=mode, padding=padding, index=index).unflatten(1, (2, -1))
-        return torch.view_as_complex(both.movedim(1, -1).contiguous())
     flat = points[:, None].flatten(1, -2)  # (M, K, D)
-    if isinstance(mode, Linearised):
-        read = _linearised(image, flat, mode, rules, index)
-    else:
-        read = resample(image, flat, kernel=kernel_of(mode), padding=rules, index=index)  # (M, C, K)
+    read = _read(image, flat, (), mode, padding, index)  # (M, C, K)
     result = read.reshape(*read.shape[:2], *points.shape[1:-1])  # (M, C, ...)
     return _in_memory_format_of(image, result) if result.ndim == image.ndim else result
+
+
+def sample_grid(
+    image: Tensor,
+    matrix: Tensor,
+    size: Sequence[int],
+    *,
+    mode: Mode = "bilinear",
+    padding: Padding = "zeros",
+    index: Tensor | None = None,
+) -> Tensor:
+    """Read an image on the grid of a linear or projective map: `sample`, without the points where a backend can.
+
+    Args:
+        image: as for `sample`.
+        matrix: (M, D, D+1), or (M, D+1, D+1) for a projective map: target to source, normalised, x first.
+        size: (H, W) or (D, H, W) of the output.
+        mode: as for `sample`.
+        padding: as for `sample`.
+        index: as for `sample`.
+
+    Returns:
+        (M, C, *size) in the dtype and memory format of `image`.
+
+    Raises:
+        ValueError: a mode or padding that does not fit; shapes and batches are checked by the callers.
+        TypeError: an integer image with a blending mode or a gradient.
+    """
+    return _in_memory_format_of(image, _read(image, matrix, tuple(size), mode, padding, index))
+
+
+def _read(
+    image: Tensor, source: Tensor, target: tuple[int, ...], mode: Mode, padding: Padding, index: Tensor | None
+) -> Tensor:
+    """(N, C, *size) at (M, K, D) points: (M, C, K); or on the grids of matrices: (M, C, *target)."""
+    checks.mode(mode)
+    rules = checks.padding(padding, image.ndim - 2)
+    checks.integer_image(image, source, mode=mode, padding=rules)
+    if image.is_complex():
+        parts = torch.view_as_real(image).movedim(-1, 1).flatten(1, 2)  # (N, 2 C, *size)
+        both = _read(parts, source, target, mode, padding, index).unflatten(1, (2, -1))
+        return torch.view_as_complex(both.movedim(1, -1).contiguous())
+    if isinstance(mode, Linearised):
+        points = grid(source, target) if target else source
+        read = _linearised(image, points, mode, rules, index)
+        return read.unflatten(2, target) if target else read
+    if target:
+        return resample_grid(image, source, target, kernel=kernel_of(mode), padding=rules, index=index)
+    return resample(image, source, kernel=kernel_of(mode), padding=rules, index=index)
 
 
 def _linearised(
@@ -94,6 +134,6 @@ def _linearised(
 
 
 def _in_memory_format_of(image: Tensor, result: Tensor) -> Tensor:
-    channels_last = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
-    keep = image.is_contiguous(memory_format=channels_last) and not image.is_contiguous()
-    return result.contiguous(memory_format=channels_last) if keep else result
+    if not has_channels_last(image) or has_channels_last(result):
+        return result
+    return result.contiguous(memory_format=torch.channels_last if image.ndim == 4 else torch.channels_last_3d)

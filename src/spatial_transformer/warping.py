@@ -8,9 +8,9 @@ from torch import Tensor
 
 from . import checks
 from .coordinates import target_points
-from .families import Family
+from .families import Family, MatrixFamily
 from .footprint import footprint, offsets, taps_per_axis
-from .sampling import Mode, Padding, sample
+from .sampling import Mode, Padding, sample, sample_grid
 
 
 def warp(
@@ -63,6 +63,8 @@ def warp(
     checks.same_device(image, "theta", theta)
     checks.antialias(antialias)
     target = tuple(image.shape[2:]) if size is None else checks.size("size", size, dims=family.dims)
+    if not antialias and isinstance(family, MatrixFamily):
+        return sample_grid(image, family.rows(theta), target, mode=mode, padding=padding, index=index)
     points = family.grid(theta, target)  # (M, *target, D)
     if not antialias:
         return sample(image, points, mode=mode, padding=padding, index=index)
@@ -71,6 +73,8 @@ def warp(
     at = target_points(target, dtype=theta.dtype, device=theta.device)
     covered = footprint(family.jacobian(theta, at), source, target)  # (M, *target, D, D)
     taps = taps_per_axis(covered, source) if antialias is True else (antialias,) * family.dims
+    if math.prod(taps) == 1:  # nowhere does it shrink
+        return warp(image, family, theta, size, mode=mode, padding=padding, index=index)
     total = torch.zeros((), dtype=torch.promote_types(image.dtype, theta.dtype), device=image.device)
     for offset in offsets(covered, taps):
         total = total + sample(image, points + offset, mode=mode, padding=padding, index=index)

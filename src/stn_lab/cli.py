@@ -138,7 +138,8 @@ def main(arguments: list[str] | None = None) -> None:
     command = tyro.cli(
         Command,
         prog="stn",
-        description="Spatial transformer networks: train, compare, look. `stn COMMAND --help` says more.",
+        description="Spatial transformer networks: train, compare, look. `stn COMMAND --help` says more, "
+        "`stn --version` which version this is.",
         args=arguments,
     )
     try:

@@ -30,13 +30,14 @@ def train(options: "Train") -> None:
     """`stn train`."""
     experiment = options.experiment()
     experiment.check()
-    check_machine(options.machine)
+    check_machine(options.machine, experiment.budget.batch_size)
     splits = load(experiment.task.data)
     folder = _folder(options, experiment)  # last: nothing is written for a run that cannot begin
     try:
         train_run(folder, experiment, options.machine, splits)
     except Interrupted as stop:
-        console.print(f"Stopped after {stop.step} steps; go on with the same command and --resume.")
+        if is_first_process():
+            console.print(f"Stopped after {stop.step} steps; go on with the same command and --resume.")
         sys.exit(130)
     if not is_first_process():
         return

@@ -7,6 +7,7 @@ import torch
 
 import spatial_transformer as st
 from spatial_transformer import backends, testing
+from spatial_transformer.kernels import Lanczos
 
 CPU = torch.device("cpu")
 
@@ -74,11 +75,21 @@ def test_an_unknown_backend_is_refused():
         pass
 
 
-def test_every_backend_says_what_it_is_and_has_the_operator():
+def test_every_backend_says_what_it_is():
     for backend in backends.BACKENDS:
         assert backend.name
         assert backend.summary
-    assert callable(backends.implementation("resample", CPU))
+
+
+def test_what_the_compiled_backend_cannot_do_the_reference_does_unless_it_is_asked_for_by_name():
+    image, points = testing.random_image((5, 7)), testing.random_points(2, 2, 9, dtype=torch.float32)
+    labels = torch.randint(9, (2, 1, 5, 7))
+    assert st.sample(image, points, mode=Lanczos()).shape == (2, 3, 9)
+    with backends.use("cpu"):
+        with pytest.raises(RuntimeError, match=r"'cpu' was asked for.*weights of Lanczos.*no polynomials"):
+            st.sample(image, points, mode=Lanczos())
+        with pytest.raises(RuntimeError, match=r"'cpu' was asked for.*not torch.int64"):
+            st.sample(labels, points, mode="nearest")
 
 
 def test_a_model_runs_on_the_backend_of_the_block(backend):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .. import checks
+from ..homography import transform
 from .base import Family, full_precision
 
 
@@ -21,6 +22,27 @@ class MatrixFamily(Family):
     @abstractmethod
     def _read(self, matrix: Tensor) -> Tensor:
         """(N, D+1, D+1) matrices of this family to (N, P) parameters."""
+
+    @final
+    def rows(self, theta: Tensor) -> Tensor:
+        """The rows of `matrix` that make a difference, never computed in half precision.
+
+        Args:
+            theta: (N, P) parameters.
+
+        Returns:
+            (N, D, D+1), or (N, D+1, D+1) for a projective map.
+
+        Raises:
+            ValueError: `theta` is not (N, P).
+        """
+        checks.theta(str(self), self.parameter_count, theta)
+        with full_precision(theta):
+            return self._rows(theta)
+
+    @abstractmethod
+    def _rows(self, theta: Tensor) -> Tensor:
+        """`rows`, unchecked."""
 
     @final
     def matrix(self, theta: Tensor) -> Tensor:
@@ -110,13 +132,11 @@ class LinearFamily(MatrixFamily):
 
     @final
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
-        upper = self._linear(theta)  # (N, D, D+1)
-        # Planes (N, D, K) instead of rows (N, K, D): long contiguous lines, which the sampler takes apart for free.
-        planes = points.mT  # (1 | N, D, K)
-        mapped = upper[..., -1:]  # (N, D, 1)
-        for d in range(self.dims):
-            mapped = torch.addcmul(mapped, upper[:, :, d, None], planes[:, d, None])
-        return mapped.mT  # (N, K, D)
+        return transform(self._linear(theta), points)
+
+    @final
+    def _rows(self, theta: Tensor) -> Tensor:
+        return self._linear(theta)
 
     def extra_repr(self) -> str:
         return f"dims={self.dims}"

@@ -6,11 +6,8 @@ import torch
 from torch import Tensor
 
 from .. import checks
-from ..coordinates import FAR_OUTSIDE
+from ..homography import transform
 from .linear import MatrixFamily
-
-# A point whose third homogeneous coordinate is at or below this is on or behind the horizon.
-HORIZON = 1e-6
 
 
 @final
@@ -49,14 +46,10 @@ class Projective(MatrixFamily):
         return (matrix / matrix[:, -1:, -1:]).flatten(1)[:, :-1]
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
-        matrix = self._build(theta)  # (N, D+1, D+1)
-        planes = points.mT  # (1 | N, D, K)
-        homogeneous = matrix[..., -1:] + sum(matrix[:, :, d, None] * planes[:, d, None] for d in range(self.dims))
-        weight = homogeneous[:, -1:]  # (N, 1, K)
-        behind = weight <= HORIZON  # false for NaN, which stays NaN
-        # Divide by 1 behind the horizon: a division by zero there would turn every gradient into NaN.
-        source = homogeneous[:, :-1] / torch.where(behind, 1, weight)
-        return torch.where(behind, FAR_OUTSIDE, source).mT  # (N, K, D)
+        return transform(self._build(theta), points)
+
+    def _rows(self, theta: Tensor) -> Tensor:
+        return self._build(theta)
 
     def extra_repr(self) -> str:
         return f"dims={self.dims}"

@@ -1,19 +1,22 @@
 """Read a run folder into values. Everything that the page shows comes from here.
 
-Training may have stopped anywhere, so whatever can be missing is empty here, and a number that is missing is NaN.
+Training may have stopped anywhere, so whatever can be missing is empty here, and a number that is missing is NaN. What
+is there but cannot be read is named, rather than left out as if it had not been measured.
 """
 
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import UserError
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,12 @@ def read_run(folder: Path) -> Run:
             each model, `metrics.csv` and `pictures.npz`.
 
     Raises:
-        UserError: one of the first two is missing or damaged.
+        UserError: one of the first two is missing, or any of them damaged.
     """
     config, results = _required(folder, "config.json"), _required(folder, "results.json")
     labels = dict.fromkeys([*config.get("models", []), *results])
     models = tuple(_model(folder, label, results.get(label, {})) for label in labels)
-    sweeps = tuple(_sweep(path) for path in sorted(folder.glob("sweep-*.json")))
+    sweeps = tuple(_undamaged(path, _sweep) for path in sorted(folder.glob("sweep-*.json")))
     return Run(folder.resolve().name, config, models, sweeps)
 
 
@@ -121,7 +124,18 @@ def _required(folder: Path, name: str) -> dict[str, Any]:
 
 def _model(run: Path, label: str, result: Mapping[str, Any]) -> Model:
     folder = run / label.replace(":", "-")
-    return Model(label, result, _metrics(folder), _pictures(folder / "pictures.npz"))
+    pictures = folder / "pictures.npz"
+    return Model(label, result, _metrics(folder), _undamaged(pictures, _pictures) if pictures.is_file() else {})
+
+
+def _undamaged(path: Path, read: Callable[[Path], Content]) -> Content:
+    """What a file holds that the page can do without."""
+    try:
+        return read(path)
+    except Exception as error:  # a damaged file fails in as many ways as there are bytes in it
+        raise UserError(
+            f"{path} is damaged ({' '.join(str(error).split())}); delete it, and the page is written without it"
+        ) from error
 
 
 def _metrics(folder: Path) -> dict[str, Series]:
@@ -129,7 +143,7 @@ def _metrics(folder: Path) -> dict[str, Series]:
 
     A run that was resumed has its earlier parts in `metrics-1.csv`, ...
     """
-    rows = [row for path in sorted(folder.glob("metrics*.csv")) for row in _rows(path)]
+    rows = [row for path in sorted(folder.glob("metrics*.csv")) for row in _undamaged(path, _rows)]
     names = dict.fromkeys(name for row in rows for name in row if name and name != "step")
     return {name: _column(rows, name) for name in names}
 
@@ -145,8 +159,6 @@ def _column(rows: list[dict[str, str]], name: str) -> Series:
 
 
 def _pictures(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        return {}
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
 

@@ -35,7 +35,8 @@ def reproduce(options: "Reproduce") -> None:
     if options.page_only:
         return page.write(results, options.page)
     cells = chosen_cells(options)
-    check_machine(options.machine)
+    for batch_size in {cell.budget.batch_size for cell in cells}:
+        check_machine(options.machine, batch_size)
     try:
         run_cells(
             cells,

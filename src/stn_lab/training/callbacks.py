@@ -1,32 +1,52 @@
-"""What is watched while a model trains: the time a step takes, and what the transformer sees."""
+"""What is watched while a model trains, and when: validation, the time a step takes, what the transformer sees."""
 
 import math
-import signal
 import statistics
-import threading
 import time
-from collections import deque
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor
 
 from ..networks import DigitClassifier
 from .data_module import Batches
 
 
+class ValidateAfter(L.Callback):
+    """Validates after the given steps. Lightning knows "every n steps" only, which seldom ends with the last one.
+
+    Args:
+        steps: in ascending order.
+    """
+
+    def __init__(self, steps: Sequence[int]) -> None:
+        self.steps = steps
+
+    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
+        self._aim(trainer, trainer.global_step)  # Lightning asks whether the step resumed from was one of them
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        self._aim(trainer, trainer.global_step + 1)
+
+    def _aim(self, trainer: L.Trainer, earliest: int) -> None:
+        """Every n steps, with n the next of the steps: Lightning looks no further than that."""
+        trainer.val_check_batch = next((step for step in self.steps if step >= earliest), math.inf)
+
+
 class StepTimer(L.Callback):
-    """How long the training takes, interruptions left out; and of a step, how much goes into making its batch."""
+    """How long training takes, and a step of it, over all the parts of a run that was resumed.
+
+    A step is measured without validation, and so is how much of it goes into making its batch.
+    """
 
     def __init__(self, data: Batches) -> None:
         self._module = data
-        self.steps: deque[float] = deque(maxlen=1000)  # seconds from the end of one step to the end of the next
-        self.data: deque[float] = deque(maxlen=1000)  # seconds within that, in which the batch was made
-        self.seconds = 0.0  # of training and validation, up to `_begun`
-        self._begun: float | None = None
+        self._begun = time.perf_counter()
+        self._before = 0.0  # seconds that the earlier parts took
+        self.steps: list[float] = []  # seconds from the end of one step to the end of the next
+        self.data: list[float] = []  # seconds within that, in which the batch was made
         self._last: float | None = None
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
@@ -39,93 +59,31 @@ class StepTimer(L.Callback):
         self._last = now
 
     def on_train_start(self, *_: Any) -> None:
-        self._begun = self._last = time.perf_counter()
-
-    def on_train_end(self, *_: Any) -> None:
-        self._count()
+        self._last = time.perf_counter()
 
     def on_validation_end(self, *_: Any) -> None:
         self._last = time.perf_counter()
 
+    @property
+    def seconds(self) -> float:
+        """Since the timer was made, and what earlier parts had taken by the checkpoint that was resumed."""
+        return self._before + time.perf_counter() - self._begun
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, "steps": self.steps, "data": self.data}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._before = state_dict["seconds"]
+        self.steps, self.data = list(state_dict["steps"]), list(state_dict["data"])
+
     def as_json(self) -> dict[str, float]:
-        """Seconds of the whole training, and medians of a step in milliseconds: NaN if none was taken."""
+        """Seconds in all, and medians in milliseconds; NaN if no step was taken."""
         step, data = (statistics.median(times) if times else math.nan for times in (self.steps, self.data))
         return {
             "seconds": round(self.seconds, 1),
             "ms_per_step": round(1000 * step, 3),
             "data_ms_per_step": round(1000 * data, 3),
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        self._count()
-        return {"seconds": self.seconds, "steps": list(self.steps), "data": list(self.data)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seconds = state_dict["seconds"]
-        self.steps.extend(state_dict["steps"])
-        self.data.extend(state_dict["data"])
-
-    def _count(self) -> None:
-        now = time.perf_counter()
-        if self._begun is not None:
-            self.seconds += now - self._begun
-            self._begun = now
-
-
-class ModelProgressBar(RichProgressBar):
-    """Lightning's bar, which names the model rather than an epoch: the stream of batches has none.
-
-    Args:
-        label: of the model.
-    """
-
-    def __init__(self, label: str) -> None:
-        super().__init__()
-        self.label = label
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        return self.label
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        shown = super().get_metrics(trainer, pl_module)
-        return {name: value for name, value in shown.items() if name != "v_num"}
-
-
-class SaveOnInterrupt(L.Callback):
-    """On Ctrl-C finishes the step under way, leaves a checkpoint of it, and stops.
-
-    In the middle of a step weights, optimiser and schedule do not belong together; a run resumed from there would go
-    another way. A second Ctrl-C stops at once, with the checkpoint of the last validation.
-
-    Args:
-        path: of the checkpoint.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.asked = False
-
-    def on_fit_start(self, *_: Any) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._ask)
-
-    def _ask(self, *_: Any) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self.asked:
-            trainer.save_checkpoint(self.path)
-            raise KeyboardInterrupt
-
-    def on_train_end(self, *_: Any) -> None:
-        if self.asked:  # during the last validation
-            raise KeyboardInterrupt
-
-    def teardown(self, *_: Any, **__: Any) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Filmstrip(L.Callback):

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..data.digits import DataName
 from ..data.distortions import DISTORTIONS, DistortionName
@@ -42,19 +42,29 @@ class Budget:
     filters: int = 64
     """Filters per layer of the plain CNN; the other networks are made as large as it."""
     validations: int = 20
-    """How often the validation error is measured; the best checkpoint is kept."""
+    """How often the validation error is measured, at most after every step; the best checkpoint is kept."""
     seed: int = 0
     """Of the weights and the training batches. The test set is the same for every seed."""
+
+    @property
+    def validation_steps(self) -> list[int]:
+        """The steps after which the validation error is measured: spread evenly, the last one among them."""
+        times = min(self.validations, self.steps)
+        return [math.ceil(self.steps * i / times) for i in range(1, times + 1)]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it is learnt; handed to Lightning's Trainer. Changes the time it takes, not what is learnt."""
+    """Where it is learnt; handed to Lightning's Trainer.
+
+    On one machine, with one number of threads, a run repeats bit for bit. Another machine or number of threads rounds
+    differently, more so another precision, and each device draws batches of its own.
+    """
 
     accelerator: str = "auto"
     """cpu, gpu, ..."""
     devices: int = 1
-    """Per node; the batch is divided among all."""
+    """Per node; the batch is divided among all, evenly."""
     nodes: int = 1
     """Computers."""
     strategy: str = "auto"
@@ -76,8 +86,15 @@ class Experiment:
         """Refuse what cannot be trained.
 
         Raises:
-            UserError: a number is not positive, or a model is unknown, named twice or too large to be matched.
+            UserError: data, distortion or a model is unknown, a number is not positive, or a model is named twice or
+                too large to be matched.
         """
+        for flag, value, known in (
+            ("data", self.task.data, get_args(DataName)),
+            ("distortion", self.task.distortion, get_args(DistortionName)),
+        ):
+            if value not in known:
+                raise UserError(f"unknown {flag} {value!r}; choose from {', '.join(known)}")
         for flag in ("steps", "batch_size", "filters", "validations", "lr", "localiser_lr_scale"):
             value = getattr(self.budget, flag)
             if not 0 < value < math.inf:

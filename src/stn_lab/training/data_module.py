@@ -8,7 +8,6 @@ from torch.utils.data import DataLoader
 from ..data import Splits
 from ..data.scene import Scene
 from ..data.stream import TEST_SEED, VALIDATION_SEED, TrainingStream, frozen
-from ..errors import UserError
 from .config import Budget
 
 
@@ -33,8 +32,6 @@ class Batches(L.LightningDataModule):
     def train_dataloader(self) -> TrainingStream:
         trainer, batch_size = self.trainer, self.budget.batch_size
         assert trainer is not None
-        if batch_size % trainer.world_size:
-            raise UserError(f"--batch-size {batch_size} cannot be shared by {trainer.world_size} devices evenly")
         self.stream = TrainingStream(
             self.splits.train,
             self.scene,

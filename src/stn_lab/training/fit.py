@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import rich
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
 
 from ..errors import UserError
-from .callbacks import ModelProgressBar, SaveOnInterrupt
+from .callbacks import ValidateAfter
 from .config import Budget, Machine
 from .data_module import Batches
 from .evaluation import load_weights
+from .interruption import SaveOnInterrupt
 from .module import TrainingModule
+from .progress import ModelProgressBar, ProgressLines
 
 
 class Interrupted(Exception):
@@ -58,15 +61,24 @@ def fit(
             raise
 
 
-def check_machine(machine: Machine) -> None:
+def check_machine(machine: Machine, batch_size: int) -> None:
     """Refuse a machine that cannot be used, before anything is written.
+
+    Args:
+        machine: where to train.
+        batch_size: images per step, which the devices must be able to share evenly.
 
     Raises:
         UserError: naming the reason.
     """
     with warnings.catch_warnings():
         _hush_lightning()
-        _trainer_on(machine, logger=False, enable_checkpointing=False)
+        trainer = _trainer_on(machine, logger=False, enable_checkpointing=False)
+    devices = trainer.num_devices * trainer.num_nodes
+    if batch_size % devices:
+        raise UserError(
+            f"--batch-size {batch_size} cannot be shared evenly by {devices} devices; take a multiple of {devices}"
+        )
 
 
 def _trainer_on(machine: Machine, **options: Any) -> L.Trainer:
@@ -85,22 +97,24 @@ def _trainer_on(machine: Machine, **options: Any) -> L.Trainer:
 
 def _trainer(folder: Path, budget: Budget, machine: Machine, callbacks: Sequence[L.Callback]) -> L.Trainer:
     last = folder / "last.ckpt"
-    every = max(1, budget.steps // budget.validations)
     savers = [
         ModelCheckpoint(folder, "best", monitor="validation/error", enable_version_counter=False),
         ModelCheckpoint(folder, "last", enable_version_counter=False),  # after each validation
-        SaveOnInterrupt(last),
+        SaveOnInterrupt(last, budget.validation_steps),
     ]
+    in_terminal = rich.get_console().is_terminal
+    progress = (ModelProgressBar if in_terminal else ProgressLines)(folder.name)
     return _trainer_on(
         machine,
         max_steps=budget.steps,
-        val_check_interval=every,
-        check_val_every_n_epoch=None,
+        val_check_interval=budget.validation_steps[0],
+        check_val_every_n_epoch=None,  # batches are counted through; ValidateAfter decides
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # every process scores the whole validation set
         log_every_n_steps=max(1, min(20, budget.steps // 50)),
         logger=[CSVLogger(folder, "", ""), TensorBoardLogger(folder, "", "tensorboard")],
-        callbacks=[*savers, ModelProgressBar(folder.name), *callbacks],
+        callbacks=[ValidateAfter(budget.validation_steps), progress, *callbacks, *savers],
+        enable_progress_bar=in_terminal,
         enable_model_summary=False,
     )
 

@@ -25,22 +25,26 @@ class RunFolder:
             UserError: it is there already, holds something else than a run, or cannot be written.
         """
         folder = cls(path)
-        if path.exists():
-            if not overwrite:
-                raise UserError(
-                    f"{path} exists already; go on with it (--resume), write over it (--overwrite) or choose another "
-                    "--name"
-                )
-            if path.is_dir() and any(path.iterdir()) and not folder.config_file.is_file():
-                raise UserError(f"{path} is not the folder of a run (it has no config.json); it is left as it is")
         try:
-            if path.is_dir():
-                shutil.rmtree(path)
-            path.mkdir(parents=True)
+            if path.exists():
+                folder._check_replaceable(overwrite)
+            there = path.resolve()  # a link stays, what it leads to is replaced
+            if there.is_dir():
+                shutil.rmtree(there)
+            there.mkdir(parents=True)
             write_json(folder.config_file, experiment.to_json())
         except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}") from error
+            raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
         return folder
+
+    def _check_replaceable(self, overwrite: bool) -> None:
+        if not overwrite:
+            raise UserError(
+                f"{self.path} exists already; go on with it (--resume), write over it (--overwrite) or choose another "
+                "--name"
+            )
+        if self.path.is_dir() and any(self.path.iterdir()) and not self.config_file.is_file():
+            raise UserError(f"{self.path} is not the folder of a run (it has no config.json); it is left as it is")
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -50,7 +54,11 @@ class RunFolder:
             UserError: it does not, or is not a run.
         """
         folder = cls(path)
-        if not folder.config_file.is_file():
+        try:
+            is_run = folder.config_file.is_file()
+        except OSError as error:  # a name that is too long, a folder that may not be looked into
+            raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        if not is_run:
             raise UserError(f"{path} is not the folder of a run: it has no config.json")
         return folder
 
@@ -70,12 +78,16 @@ class RunFolder:
         """What the run was started with.
 
         Raises:
-            UserError: config.json is damaged.
+            UserError: config.json is damaged, or asks for what there is not.
         """
         try:
-            return Experiment.from_json(json.loads(self.config_file.read_text()))
+            experiment = Experiment.from_json(json.loads(self.config_file.read_text()))
+            experiment.check()
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.config_file} is damaged ({error}); the run cannot be read") from error
+        except UserError as error:
+            raise UserError(f"{self.config_file}: {error}") from error
+        return experiment
 
     def expect(self, experiment: Experiment) -> None:
         """Refuse to go on with a run under other settings than it was started with.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..data.scene import Batch
-from ..networks import DigitClassifier
+from ..networks import DigitClassifier, theta_names
 from .callbacks import Filmstrip
 
 SHEET = 48  # images on the contact sheet
@@ -49,7 +49,10 @@ def save_pictures(
             "film_steps": torch.tensor(list(film.frames)),
             "film_images": film.images[:, 0],
         }
-    np.savez_compressed(path, **{name: array.float().cpu().numpy() for name, array in arrays.items()})
+    written = {name: array.float().cpu().numpy() for name, array in arrays.items()}
+    if transformer is not None:
+        written["theta_names"] = np.array(theta_names(transformer.family))
+    np.savez_compressed(path, **written)
 
 
 @torch.inference_mode()

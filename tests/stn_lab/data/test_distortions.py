@@ -24,7 +24,7 @@ def test_images_have_the_size_and_range_of_the_column(name, digits):
     images = distortion.draw(digits.as_input(slice(None)), seeded())
     assert images.shape == (64, 1, distortion.side, distortion.side)
     assert images.min() >= 0
-    assert images.max() <= 1
+    assert images.max() <= 1 + 1e-6  # weights that sum to 1 up to rounding
     assert (images.amax(dim=(1, 2, 3)) > 0.3).all(), "a digit has been lost"
 
 

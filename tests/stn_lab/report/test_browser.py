@@ -91,6 +91,14 @@ def test_nothing_sticks_out(visit, width):
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_every_card_says_how_sure_the_network_was(visit):
+    tab = visit()
+    for kind in (".cards:not(.compact)", ".cards.compact"):  # with a transformer, and without
+        captions = tab.locator(f"{kind} .card figcaption").all()
+        assert len(captions) == 6
+        assert all("· 87 %" in caption.inner_text() for caption in captions)
+
+
 def test_light_and_dark_differ_and_stay_readable(visit):
     colours = "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
     light, dark = (visit(scheme=scheme).evaluate(colours) for scheme in ("light", "dark"))

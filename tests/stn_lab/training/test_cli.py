@@ -1,6 +1,8 @@
 """The command as a person types it. Small networks and few steps; what they learn is not looked at here."""
 
+import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +14,8 @@ import torch
 
 from spatial_transformer import __version__
 from stn_lab.cli import main
+from stn_lab.report.read import read_run
+from stn_lab.training.module import ClassifierTraining
 
 SMALL = ["--steps", "12", "--batch-size", "16", "--filters", "16", "--validations", "3", "--distortion", "R"]
 
@@ -55,7 +59,7 @@ def test_version(capfd):
 def test_help_names_the_commands_and_explains_the_flags(capfd):
     assert stn("--help") == 0
     text = capfd.readouterr().out
-    assert all(word in text for word in ("train", "evaluate", "backends"))
+    assert all(word in text for word in ("train", "evaluate", "backends", "--version"))
     assert stn("train", "--help") == 0
     text = " ".join(capfd.readouterr().out.split())
     assert all(flag in text for flag in ("--distortion {R,RTS,P,E,T,TC}", "--compare", "--resume", "--devices"))
@@ -142,6 +146,20 @@ def test_overwrite_spares_a_folder_that_is_no_run(tmp_path, capfd):
     assert (tmp_path / "photos" / "cat.png").read_bytes() == b"cat"
 
 
+def test_overwriting_a_link_replaces_the_run_it_leads_to(run):
+    link = run.parent / "link"
+    link.symlink_to(run)
+    assert stn("train", *SMALL, "--model", "cnn", "--runs", run.parent, "--name", "link", "--overwrite") == 0
+    assert link.is_symlink()
+    assert list(json.loads((run / "results.json").read_text())) == ["cnn"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--overwrite"], ["--resume"]])
+def test_a_name_that_is_too_long_is_refused(tmp_path, capfd, flags):
+    line = refusal(capfd, "train", *SMALL, "--runs", tmp_path, "--name", "x" * 300, *flags)
+    assert "File name too long" in line
+
+
 def test_an_unwritable_folder_is_named(tmp_path, capfd):
     (tmp_path / "file").write_text("")
     assert "cannot be written" in refusal(capfd, "train", *SMALL, "--runs", tmp_path / "file")
@@ -172,6 +190,7 @@ def test_resume_of_nothing_says_so(tmp_path, capfd):
         (["--name", "../x"], "--name must be a plain name"),
         (["--devices", "-3"], "cannot be used as asked"),
         (["--strategy", "magic"], "cannot be used as asked"),
+        (["--accelerator", "cpu", "--devices", "3"], "--batch-size 16 cannot be shared evenly by 3 devices"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named_and_leave_no_run(flags, message, tmp_path, capfd):
@@ -234,18 +253,58 @@ def test_a_damaged_configuration_is_named(run, capfd):
     assert "config.json is damaged" in refusal(capfd, "evaluate", run)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("distortion", "Q", "unknown distortion 'Q'"),
+        ("data", "letters", "unknown data 'letters'"),
+        ("models", ["resnet"], "unknown model 'resnet'"),
+        ("filters", "many", "is damaged"),
+    ],
+)
+def test_a_configuration_that_asks_for_what_there_is_not_is_named(run, capfd, key, value, message):
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, key: value}))
+    line = refusal(capfd, "evaluate", run)
+    assert "config.json" in line
+    assert message in line
+
+
+@pytest.mark.parametrize("name", ["cnn/pictures.npz", "cnn/metrics.csv", "sweep-scale.json"])
+def test_a_damaged_file_of_the_report_is_named_and_can_be_done_without(run, capfd, name):
+    (run / name).write_bytes(b"\xff damaged")
+    assert stn("evaluate", run) == 2
+    error = capfd.readouterr().err
+    assert f"{name} is damaged" in error
+    assert len(error.splitlines()) == 1
+    (run / name).unlink()
+    assert stn("evaluate", run) == 0
+
+
+def test_the_report_of_a_run_names_the_predicted_parameters(run):
+    assert "<strong>θ11</strong>" in (run / "report.html").read_text()
+
+
 def in_a_process(*arguments):
     command = [sys.executable, "-m", "stn_lab.cli", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )  # fmt: skip
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_resuming_ends_where_an_uninterrupted_run_does(trained, tmp_path):
-    flags = ["train", *SMALL, "--model", "st-cnn", "--runs", tmp_path, "--name", "stopped"]
-    process = in_a_process(*flags)
-    last = tmp_path / "stopped" / "st-cnn" / "last.ckpt"
+def wait_for(path):
     deadline = time.monotonic() + 120
-    while not last.exists() and time.monotonic() < deadline:
+    while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.005)
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_resuming_ends_where_an_uninterrupted_run_does(tmp_path):
+    # Bits are the same on one number of threads only, and other tests set that of this process: all parts run in
+    # processes of their own.
+    flags = ["train", *SMALL, "--model", "st-cnn", "--runs", tmp_path, "--name"]
+    process = in_a_process(*flags, "stopped")
+    last = tmp_path / "stopped" / "st-cnn" / "last.ckpt"
+    wait_for(last)
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=60)
     if process.returncode == 0:
@@ -253,12 +312,86 @@ def test_ctrl_c_leaves_a_checkpoint_and_resuming_ends_where_an_uninterrupted_run
     assert process.returncode == 130
     assert "--resume" in text
     assert 0 < torch.load(last, weights_only=True)["global_step"] < 12
-    assert stn(*flags, "--resume") == 0
+
+    for name, more in (("stopped", ["--resume"]), ("whole", [])):
+        process = in_a_process(*flags, name, *more)
+        text, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, text
     resumed, whole = (
-        torch.load(path / "st-cnn" / "last.ckpt", weights_only=True) for path in (tmp_path / "stopped", trained)
+        torch.load(tmp_path / name / "st-cnn" / "last.ckpt", weights_only=True) for name in ("stopped", "whole")
     )
     assert resumed["global_step"] == whole["global_step"] == 12
     assert all(torch.equal(resumed["state_dict"][name], whole["state_dict"][name]) for name in whole["state_dict"])
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Call it with a step, and the next run gets a Ctrl-C in the middle of that."""
+
+    def prepare(step):
+        learn = ClassifierTraining.training_step
+
+        def learn_and_press(module, *arguments):
+            if module.global_step == step - 1:
+                monkeypatch.setattr(ClassifierTraining, "training_step", learn)
+                os.kill(os.getpid(), signal.SIGINT)
+            return learn(module, *arguments)
+
+        monkeypatch.setattr(ClassifierTraining, "training_step", learn_and_press)
+
+    return prepare
+
+
+@pytest.mark.parametrize("step", [1, 4, 5, 12])  # a validation is due after 4, 8 and 12
+def test_wherever_a_run_is_stopped_its_result_is_that_of_an_uninterrupted_one(trained, tmp_path, stop_at, step):
+    flags = ["train", *SMALL, "--model", "st-cnn", "--runs", tmp_path, "--name", "stopped"]
+    last = tmp_path / "stopped" / "st-cnn" / "last.ckpt"
+    stop_at(step)
+    assert stn(*flags) == 130
+    stopped = torch.load(last, weights_only=True)
+    assert stopped["global_step"] == step
+    assert stn(*flags, "--resume") == 0
+    resumed, whole = (torch.load(path, weights_only=True) for path in (last, trained / "st-cnn" / "last.ckpt"))
+    assert all(torch.equal(resumed["state_dict"][name], whole["state_dict"][name]) for name in whole["state_dict"])
+
+    resumed, whole = (read_run(run).models[-1] for run in (tmp_path / "stopped", trained))
+    assert resumed.metrics["validation/error"] == whole.metrics["validation/error"]
+    for key in ("error_percent", "validation_error_percent", "best_step"):
+        assert resumed.number(key) == whole.number(key)
+
+
+def test_times_cover_the_parts_of_a_resumed_run(tmp_path, stop_at):
+    flags = ["train", *SMALL, "--model", "cnn", "--runs", tmp_path, "--name", "stopped"]
+    stop_at(6)
+    assert stn(*flags) == 130
+    last = tmp_path / "stopped" / "cnn" / "last.ckpt"
+    saved = torch.load(last, weights_only=True)
+    assert len(saved["callbacks"]["StepTimer"]["steps"]) == 6
+    saved["callbacks"]["StepTimer"] |= {"seconds": 1000.0, "steps": [5.0] * 12, "data": [4.0] * 12}
+    torch.save(saved, last)
+    assert stn(*flags, "--resume") == 0
+    result = json.loads((tmp_path / "stopped" / "results.json").read_text())["cnn"]
+    assert 1000 < result["seconds"] < 1100
+    assert (result["ms_per_step"], result["data_ms_per_step"]) == (5000, 4000)
+
+
+def test_the_bar_of_a_resumed_run_counts_from_its_first_step(tmp_path, stop_at, monkeypatch, capfd):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    flags = ["train", *SMALL, "--model", "cnn", "--runs", tmp_path, "--name", "stopped"]
+    stop_at(6)
+    assert stn(*flags) == 130
+    capfd.readouterr()
+    assert stn(*flags, "--resume") == 0
+    assert "12/12" in capfd.readouterr().out
+
+
+def test_without_a_terminal_a_line_tells_each_validation(tmp_path, capfd):
+    flags = ["train", *SMALL, "--steps", 10, "--model", "cnn", "--runs", tmp_path, "--name", "quiet"]
+    assert stn(*flags) == 0
+    lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("cnn: ")]
+    assert [line.partition(",")[0] for line in lines] == [f"cnn: step {step} of 10" for step in (4, 7, 10)]
+    (error,) = read_run(tmp_path / "quiet").models[0].metrics["validation/error"].values[-1:]
+    assert lines[-1].endswith(f"validation error {100 * error:.1f} %")
 
 
 def test_two_processes_train_together(tmp_path):
@@ -271,3 +404,21 @@ def test_two_processes_train_together(tmp_path):
     assert "MEMBER: 2/2" in text
     assert set(json.loads((tmp_path / "pair" / "results.json").read_text())) == {"cnn", "st-cnn"}
     assert (tmp_path / "pair" / "report.html").is_file()
+
+
+def test_ctrl_c_that_reaches_one_process_only_stops_both(tmp_path):
+    flags = ["--steps", 4000, "--validations", 2000, "--model", "cnn", "--runs", tmp_path, "--name", "pair"]
+    process = in_a_process(
+        "train", *SMALL, *flags, "--accelerator", "cpu", "--devices", 2, "--strategy", "ddp"
+    )  # fmt: skip
+    last = tmp_path / "pair" / "cnn" / "last.ckpt"
+    try:
+        wait_for(last)
+        process.send_signal(signal.SIGINT)
+        text, _ = process.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the second process too, should it still wait for the first
+    assert process.returncode == 130, text
+    assert text.count("Stopped after") == 1
+    assert 0 < torch.load(last, weights_only=True)["global_step"] < 4000

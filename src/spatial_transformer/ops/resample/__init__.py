@@ -1,9 +1,15 @@
 """The one operator under everything: read an image at points, on the backend that is asked for."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from ... import backends
+from ...homography import grid
 from ...kernels import Kernel
+from . import reference
+from .how import how_to_read
 
 
 def resample(
@@ -15,5 +21,64 @@ def resample(
     index: Tensor | None = None,
 ) -> Tensor:
     """Read (N, C, *size) images at (M, K, D) points: (M, C, K). Arguments are checked by the callers."""
-    run = backends.implementation("resample", image.device)
-    return run(image, points, kernel=kernel, padding=padding, index=index)
+    if not _is_compiled(image, kernel, padding):
+        return reference.resample(image, points, kernel=kernel, padding=padding, index=index)
+    return _run(image, points, (), kernel, padding, index)
+
+
+def resample_grid(
+    image: Tensor,
+    matrix: Tensor,
+    target: Sequence[int],
+    *,
+    kernel: Kernel,
+    padding: tuple[str | float, ...],
+    index: Tensor | None = None,
+) -> Tensor:
+    """Read (N, C, *size) images on the grids of (M, D | D+1, D+1) matrices: (M, C, *target)."""
+    if not _is_compiled(image, kernel, padding):
+        read = reference.resample(image, grid(matrix, target), kernel=kernel, padding=padding, index=index)
+        return read.unflatten(2, tuple(target))
+    return _run(image, matrix, target, kernel, padding, index)
+
+
+def _is_compiled(image: Tensor, kernel: Kernel, padding: tuple[str | float, ...]) -> bool:
+    """Whether a compiled backend reads the image; if not, the readable twin does.
+
+    Raises:
+        RuntimeError: a backend was asked for by name that cannot do this; says why.
+    """
+    if backends.current(image.device) == "reference":
+        return False
+    reason = None
+    if how_to_read(kernel, padding, (0,) * len(padding)) is None:
+        reason = f"the weights of {kernel!r} are no polynomials"
+    elif not image.dtype.is_floating_point:
+        reason = f"it reads floating-point images, not {image.dtype}"
+    if reason is not None:
+        backends.refuse(image.device, reason)
+    return reason is None
+
+
+def _run(
+    image: Tensor,
+    source: Tensor,
+    target: Sequence[int],
+    kernel: Kernel,
+    padding: tuple[str | float, ...],
+    index: Tensor | None,
+) -> Tensor:
+    from . import operators  # registers them
+
+    dtype = image.dtype
+    wide = torch.promote_types(dtype, source.dtype)
+    prepared, margins = kernel.prepare(image.to(wide), padding)
+    source = source.to(wide)
+    if index is None and len(prepared) != len(source):
+        if len(prepared) == 1:
+            index = torch.zeros(len(source), dtype=torch.int64, device=image.device)
+        else:
+            source = source.expand(len(prepared), -1, -1)
+    how = how_to_read(kernel, padding, margins)
+    assert how is not None
+    return operators.pull(prepared, source, how, index=index, target=target).to(dtype)

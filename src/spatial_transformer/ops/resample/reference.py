@@ -10,7 +10,7 @@ an identity transformation puts every sample on whole pixels.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ...boundary import fill_value, source_index
 from ...coordinates import axis_to_pixel
 from ...kernels import Kernel
+from .how import RULES, How
 
 # Positions are taken as no further away than this many pixels: infinity becomes "far outside", and whole numbers stay
 # exact in float32.
@@ -49,25 +50,44 @@ def resample(image: Tensor, points: Tensor, *, kernel: Kernel, padding: Padding,
     """
     dtype = image.dtype
     fill: float = fill_value(padding)
-    size, margins = image.shape[2:], (0,) * len(padding)
+    margins = (0,) * len(padding)
     if dtype.is_floating_point:
         image = image.to(torch.promote_types(dtype, points.dtype))
         points = points.to(image.dtype)
         image, margins = kernel.prepare(image, padding)
     else:
         fill = int(fill)  # labels never meet a float
+    return _read(image, points, kernel.taps, margins, padding, fill, index).to(dtype)
+
+
+def pull(image: Tensor, points: Tensor, how: How, *, index: Tensor | None = None) -> Tensor:
+    """The same with the arguments of `operators.pull`, for points."""
+    padding = tuple(RULES[rule] for rule in how.padding)
+    return _read(image, points, how.weigh, how.margin, padding, how.fill, index)
+
+
+def _read(
+    image: Tensor,
+    points: Tensor,
+    weigh: Callable[[Tensor], tuple[Tensor, list[Tensor]]],
+    margins: Sequence[int],
+    padding: Padding,
+    fill: float,
+    index: Tensor | None,
+) -> Tensor:
+    size = [length - 2 * margin for length, margin in zip(image.shape[2:], margins, strict=True)]
     axes = []
     stride = 1
     for d in range(len(size)):  # the image's last axis is x, a point's first coordinate
         axis = len(size) - 1 - d
         position = axis_to_pixel(points[:, None, :, d], size[axis]) + margins[axis]  # (M, 1, K)
-        axes.append(list(_taps(position, image.shape[2 + axis], stride, kernel=kernel, padding=padding[axis])))
+        axes.append(list(_taps(position, image.shape[2 + axis], stride, weigh=weigh, padding=padding[axis])))
         stride *= image.shape[2 + axis] + 2
     # A ring of fill pixels around the image: what is outside reads it, and no tap needs a mask.
     ringed = nn.functional.pad(image, [1, 1] * len(size), value=fill).flatten(2)  # (N, C, pixels)
     values = _blend(Reader(ringed, index), axes[::-1])  # (M, C, K)
     nowhere = functools.reduce(torch.logical_or, (points[:, None, :, axis].isnan() for axis in range(len(axes))))
-    return torch.where(nowhere, fill, values).to(dtype)
+    return torch.where(nowhere, fill, values)
 
 
 class Reader:
@@ -109,9 +129,16 @@ def _blend(read: Reader, axes: list[list[Tap]], pixel: Tensor | None = None) -> 
     return total
 
 
-def _taps(position: Tensor, length: int, stride: int, *, kernel: Kernel, padding: str | float) -> Iterator[Tap]:
+def _taps(
+    position: Tensor,
+    length: int,
+    stride: int,
+    *,
+    weigh: Callable[[Tensor], tuple[Tensor, list[Tensor]]],
+    padding: str | float,
+) -> Iterator[Tap]:
     """The taps of positions in pixels along an axis of `length` pixels, which lie `stride` apart when flattened."""
-    first, weights = kernel.taps(position.nan_to_num(0).clamp(-FURTHEST, FURTHEST))
+    first, weights = weigh(position.nan_to_num(0).clamp(-FURTHEST, FURTHEST))
     for offset, weight in enumerate(weights):
         # Whole numbers kept in floating point as long as possible: exact, and several times as fast as int64.
         ringed = (source_index(first + offset, length, padding) + 1).long()  # 0 and length + 1 are the ring
