@@ -259,7 +259,8 @@ def test_any_strides(case, mode, padding):
     }
     image, points = images[case], testing.random_points(2, 2, 3, 30, spread=1.5, dtype=torch.float32).movedim(1, 2)
     expected = st.sample(image.contiguous(), points.contiguous(), mode=mode, padding=padding)
-    assert torch.equal(st.sample(image, points, mode=mode, padding=padding), expected)
+    # The same but for rounding: rows that lie next to each other in memory are read in groups of taps.
+    torch.testing.assert_close(st.sample(image, points, mode=mode, padding=padding), expected)
 
 
 @pytest.mark.parametrize(("batch", "channels", "count"), [(0, 3, 5), (2, 0, 5), (2, 3, 0)])

@@ -6,14 +6,15 @@ threads with the address of a `Job`; nothing in them belongs to Python.
 
 import ctypes
 import hashlib
+import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import carray, njit, types
 from numba.extending import intrinsic
 
 POINTS, LINEAR, PROJECTIVE = range(3)  # where positions come from
@@ -32,6 +33,7 @@ class Job(ctypes.Structure):
         ("taps", ctypes.c_int64),  # along an axis
         ("total", ctypes.c_int64),  # taps of a sample
         ("block", ctypes.c_int64),  # samples per block
+        ("pitch", ctypes.c_int64),  # row length of its arrays
         ("image", ctypes.c_int64),  # (N, C, *size); for `push` the one that is written
         ("image_step", ctypes.c_int64),
         ("channel_step", ctypes.c_int64),
@@ -59,14 +61,15 @@ class Job(ctypes.Structure):
         ("shift", ctypes.c_double * 3),
         ("padding", ctypes.c_int64 * 3),
         ("fill", ctypes.c_int64),  # one element
-        ("plain", ctypes.c_int64),  # whether samples need no weights if all their taps are inside: see `linear.py`
+        ("along", ctypes.c_int64),  # whether the innermost loop runs over the channels
+        ("wide", ctypes.c_int64),  # whether samples are blended in groups: see `lanes.py`
         ("sets", ctypes.c_int64),  # of weights: 1, or one for the slope along each axis
         ("table", ctypes.c_int64),  # derivative, tap, power of the fraction
         ("prepare", ctypes.c_int64),  # the function of `blocks.py`
     )
 
 
-# A block of samples while it is worked on, on the stack of its thread. Arrays are (rows, block).
+# A block of samples while it is worked on, on the stack of its thread.
 BLOCK = np.dtype(
     [
         ("m", np.int64),  # the set of points
@@ -74,41 +77,128 @@ BLOCK = np.dtype(
         ("count", np.int64),
         ("low", np.int64),  # the band of the last axis that is looked at
         ("high", np.int64),
-        ("position", np.int64),  # float64: D rows in pixels; and 1 over the homogeneous coordinate
-        ("first", np.int64),  # int32: the first pixel touched along each axis
-        ("fraction", np.int64),  # along each axis
-        ("weight", np.int64),  # axis, derivative, tap
-        ("reach", np.int64),  # axis, tap: offsets in memory
-        ("factor", np.int64),  # the direction along each axis, in pixels
-        ("product", np.int64),  # the weight of every tap; a set of rows for each slope
-        ("found", np.int64),  # of `slope`: along each axis
-        ("base", np.int64),  # where the first tap of a sample lies, if all its taps are inside
-        ("status", np.int64),  # of a sample: NOTHING, SOME or ALL of its taps are inside
-        ("runs", np.int64),  # how many runs of samples there are that are NOTHING or ALL
-        ("begins", np.int64),
-        ("ends", np.int64),
-        ("kinds", np.int64),
-        ("edges", np.int64),  # how many samples are SOME
-        ("edge", np.int64),  # which; all that follows is counted along this list
-        ("edge_first", np.int64),
-        ("edge_fraction", np.int64),
-        ("edge_factor", np.int64),
-        ("edge_product", np.int64),
-        ("offset", np.int64),  # where every tap lies, negative outside
+        ("inside", np.int64),  # how many samples have all their taps inside of the image and of the band
+        ("runs", np.int64),  # and in how many runs they come
+        ("edges", np.int64),  # how many have some of them inside; all others have none
     ]
 )
 JOBS, BLOCKS = types.CPointer(numba.from_dtype(np.dtype(Job))), types.CPointer(numba.from_dtype(BLOCK))
+
+
+def block_length(total: int) -> int:
+    """Samples per block: the weights of all their taps fit the first-level cache."""
+    return 256 if total <= 8 else 64 if total <= 64 else 16
+
+
+# What follows a BLOCK in memory: arrays of rows, each as long as a block and `MOST_LANES` more. "Inside" are the
+# samples all of whose taps are inside, listed one after the other; "edges" those with some.
+class Room(NamedTuple):
+    """Pointers to the arrays of a block.
+
+    Attributes:
+        position: all samples: D rows in pixels, float64; for projective maps, 1 over the homogeneous coordinate.
+        first: the first pixel touched along each axis, int32.
+        fraction: along each axis; of all samples, then of those inside.
+        status: NOTHING, SOME or ALL of a sample's taps are inside.
+        base: inside: where the first tap lies in memory.
+        begins: the first sample of each run.
+        lengths: how many samples it has.
+        weight: (axis, derivative, tap) of the samples inside.
+        product: (tap) their products over the axes, unless the job is wide; a set of rows for each slope.
+        factor: the direction along each axis, in pixels, of the samples inside.
+        value: of the samples inside, in one channel: what is read, or what is to be added.
+        slope: along each axis, of the samples inside, summed over the channels.
+        found: along each axis, of all samples.
+        edge: which samples are edges; all that follows is of them.
+        edge_position: as above.
+        edge_first: as above.
+        edge_fraction: as above.
+        edge_weight: as above.
+        edge_product: as above.
+        edge_factor: as above.
+        reach: (axis, tap) offsets in memory.
+        offset: (tap) where it lies in memory, negative outside.
+    """
+
+    position: Any
+    first: Any
+    fraction: Any
+    status: Any
+    base: Any
+    begins: Any
+    lengths: Any
+    weight: Any
+    product: Any
+    factor: Any
+    value: Any
+    slope: Any
+    found: Any
+    edge: Any
+    edge_position: Any
+    edge_first: Any
+    edge_fraction: Any
+    edge_weight: Any
+    edge_product: Any
+    edge_factor: Any
+    reach: Any
+    offset: Any
+
+
+_B = 256 + 16  # the longest row
+_WEIGHTS, _PRODUCTS = 3 * 3 * 2 * _B, 3 * 216 * 32  # elements, however many taps there are
+_LENGTHS = (4 * _B, 3 * _B, 3 * _B, _B, _B, _B, _B, _WEIGHTS, _PRODUCTS, 3 * _B, _B, 3 * _B, 3 * _B)
+_LENGTHS += (_B, 3 * _B, 3 * _B, 3 * _B, _WEIGHTS, _PRODUCTS, 3 * _B, 3 * 2 * _B, _PRODUCTS // 3)
+# Where each array begins, in words of 8 bytes, though most elements are shorter.
+_WORDS = BLOCK.itemsize // 8
+_START = tuple(itertools.accumulate(_LENGTHS, initial=64))
+MEMORY = _START[-1]
 
 # A change of the package is a change of every kernel, wherever in it the change is; Numba looks at one file only.
 SOURCE = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
 
 _FAST = {"contract", "reassoc", "nsz"}  # NaN and infinity keep their meaning
 inline = njit(inline="always", fastmath=_FAST, error_model="numpy")
+called = njit(fastmath=_FAST, error_model="numpy")  # compiled once, however often it is used
 
 
 def kernel(function: Callable[..., Any], *arguments: types.Type, returns: types.Type = types.void) -> Any:
     """Compile a C function, or load it if it was compiled before."""
     return numba.cfunc(returns(*arguments), cache=True, fastmath=_FAST, error_model="numpy")(function)
+
+
+@inline
+def room(memory, element, integer):
+    """The arrays of the block at an address, of types that differ from kernel to kernel."""
+    return Room(
+        at(memory + 8 * _START[0], np.float64),
+        at(memory + 8 * _START[1], np.int32),
+        at(memory + 8 * _START[2], element),
+        at(memory + 8 * _START[3], np.int32),
+        at(memory + 8 * _START[4], integer),
+        at(memory + 8 * _START[5], np.int64),
+        at(memory + 8 * _START[6], np.int64),
+        at(memory + 8 * _START[7], element),
+        at(memory + 8 * _START[8], element),
+        at(memory + 8 * _START[9], element),
+        at(memory + 8 * _START[10], element),
+        at(memory + 8 * _START[11], element),
+        at(memory + 8 * _START[12], element),
+        at(memory + 8 * _START[13], np.int64),
+        at(memory + 8 * _START[14], np.float64),
+        at(memory + 8 * _START[15], np.int32),
+        at(memory + 8 * _START[16], element),
+        at(memory + 8 * _START[17], element),
+        at(memory + 8 * _START[18], element),
+        at(memory + 8 * _START[19], element),
+        at(memory + 8 * _START[20], integer),
+        at(memory + 8 * _START[21], integer),
+    )
+
+
+@inline
+def block(memory):
+    """The BLOCK at a pointer to memory."""
+    return carray(memory, (_WORDS,)).view(BLOCK)[0]
 
 
 @intrinsic

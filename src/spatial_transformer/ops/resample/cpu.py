@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..parallel import parallel_for
-from . import blocks, compiled, loops
+from . import blocks, compiled, lanes, loops
 from .how import How
 from .layout import empty
 
@@ -20,7 +20,7 @@ MANY_CHANNELS = 8
 SMALLEST_TASK = 8192
 # A set of samples is divided into at most so many chunks, an image into at most so many bands. Neither may depend on
 # the number of threads: the order of summation does not.
-CHUNKS, BANDS, ROWS_PER_BAND = 256, 16, 32
+CHUNKS, BANDS, ROWS_PER_BAND = 256, 16, 128
 
 ELEMENTS = {torch.float32: np.float32, torch.float64: np.float64}
 
@@ -99,7 +99,7 @@ class _Job:
         source = self.keep(source.double().contiguous() if target else source.to(image.dtype))
         taps, total = how.taps, how.taps**self.dims
         count = math.prod(target) if target else source.shape[1]
-        block = loops.block_length(total)
+        block = compiled.block_length(total)
         parts = -(-count // block)
         per_chunk = max(1, -(-parts // CHUNKS))
         self.chunks = -(-parts // per_chunk)
@@ -107,10 +107,11 @@ class _Job:
         # Offsets within a channel fit 32 bits, which are gathered faster, but for the largest volumes.
         extent = sum((n - 1) * step for n, step in zip(size, image.stride()[2:], strict=True))
         self.integer = np.int32 if extent < 2**31 else np.int64
-        self.along = all(tensor.stride(1) == 1 for tensor in (image, flat)) and image.shape[1] >= MANY_CHANNELS
+        along = all(tensor.stride(1) == 1 for tensor in (image, flat)) and image.shape[1] >= MANY_CHANNELS
 
         self.element = ELEMENTS[image.dtype]
-        self.unrolled = total if total in loops.UNROLLED else 0
+        wide = direction is None and not along and image.stride(-1) == 1 and taps in lanes.WIDE
+        self.variant = (taps, self.dims) if wide else (0, 0)
         scale, shift = how.to_pixels(size)
         numbers = how.numbers(image.dtype)
         job = self.job = compiled.Job(
@@ -118,6 +119,7 @@ class _Job:
             taps=taps,
             total=total,
             block=block,
+            pitch=block + lanes.MOST_LANES,
             image=image.data_ptr(),
             image_step=image.stride(0),
             channel_step=image.stride(1),
@@ -140,9 +142,10 @@ class _Job:
             fill=numbers[-1:].data_ptr(),
             bands=1,
             sets=1,
+            along=along,
+            wide=wide,
             prepare=blocks.prepare(self.element, self.integer).address,
         )
-        job.plain = self.unrolled > 0 and direction is None and not self.along and how.is_linear
         if target:
             job.kind = compiled.LINEAR if source.shape[1] == self.dims else compiled.PROJECTIVE
             job.target = tuple(target[::-1])
@@ -160,7 +163,7 @@ class _Job:
     def run(self, operation: str, *, tasks: int) -> None:
         if not tasks:
             return
-        kernel = getattr(loops, operation)(self.element, self.integer, self.unrolled, self.along)
+        kernel = getattr(loops, operation)(self.element, self.integer, *self.variant)
         each_on = parallel_for()
         assert each_on is not None
         grain = max(1, SMALLEST_TASK // max(1, self.samples_per_chunk)) if operation != "push" else 1
