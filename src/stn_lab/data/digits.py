@@ -1,7 +1,7 @@
 """Sets of upright 28x28 digits, split into training, validation and test."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Generic, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from spatial_transformer import Affine, scale_matrix, warp
 
 from ..errors import UserError
 from . import mnist
+from .scene import Images
 
 DataName = Literal["digits", "mnist"]
 
@@ -39,14 +40,19 @@ class Digits:
         return self.images[index, None].float() / 255
 
 
+Set = TypeVar("Set", bound=Images)
+
+
 @dataclass(frozen=True)
-class Splits:
-    train: Digits
-    validation: Digits
-    test: Digits
+class Splits(Generic[Set]):
+    """A set to learn from, one to choose the best checkpoint with, one to be measured on."""
+
+    train: Set
+    validation: Set
+    test: Set
 
 
-def load(name: DataName) -> Splits:
+def load(name: DataName) -> Splits[Digits]:
     """Load a set by name.
 
     Args:
@@ -64,7 +70,7 @@ def load(name: DataName) -> Splits:
     raise UserError(f"unknown data {name!r}; choose one of {', '.join(get_args(DataName))}")
 
 
-def _scikit_learn_digits() -> Splits:
+def _scikit_learn_digits() -> Splits[Digits]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:

@@ -10,7 +10,7 @@ interpolated bilinearly, black is outside, a digit may lose what leaves the canv
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -27,7 +27,8 @@ from spatial_transformer import (
     warp,
 )
 
-from .digits import SIDE
+from .digits import SIDE, Digits
+from .scene import Batch
 
 DistortionName = Literal["R", "RTS", "P", "E", "T", "TC"]
 
@@ -54,6 +55,12 @@ class Distortion:
     draw: Callable[[Tensor, torch.Generator], Tensor]
     pool: bool
     range: Mapping[str, tuple[float, float]]
+    channels: ClassVar[int] = 1
+    classes: ClassVar[int] = 10
+
+    def compose(self, images: Digits, index: Tensor, generator: torch.Generator) -> Batch:
+        """The digits at `index`, distorted, and their labels."""
+        return self.draw(images.as_input(index), generator), images.labels[index]
 
 
 def place(
@@ -142,19 +149,22 @@ def elastic(digits: Tensor, generator: torch.Generator) -> Tensor:
 
 def translated(digits: Tensor, generator: torch.Generator) -> Tensor:
     """T: at a random whole-pixel place on 60x60 where the 28x28 frame fits."""
-    side = 60
+    return put_anywhere(digits, 60, generator)[0]
+
+
+def put_anywhere(digits: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(N, 1, side, side) canvases with a digit at a whole-pixel place, and (N, 2) its frame's first corner, x first."""
     corner = _whole(side - SIDE + 1, (len(digits), 2), generator)
-    return place(digits, side, shift=corner - (side - SIDE) / 2)
+    return place(digits, side, shift=corner - (side - SIDE) / 2), corner
 
 
 def translated_cluttered(digits: Tensor, generator: torch.Generator) -> Tensor:
     """TC: T, and six 6x6 pieces of other digits of the batch at random places; the brighter pixel wins."""
     canvas = translated(digits, generator)
-    pieces = _pieces(digits, 6, 6, generator)  # (N, 6, 6, 6)
-    return _paste(canvas, pieces, generator)
+    return paste(canvas, pieces(digits, 6, 6, generator), generator)
 
 
-def _pieces(digits: Tensor, count: int, side: int, generator: torch.Generator) -> Tensor:
+def pieces(digits: Tensor, count: int, side: int, generator: torch.Generator) -> Tensor:
     """(N, count, side, side): for each image, `count` square pieces of other images of the batch."""
     batch = len(digits)
     steps = 1 + _whole(max(batch - 1, 1), (batch, count), generator).long()  # 1 ... N - 1 images further on
@@ -162,11 +172,11 @@ def _pieces(digits: Tensor, count: int, side: int, generator: torch.Generator) -
     corner = _whole(SIDE - side + 1, (batch * count, 2), generator)
     centre = (corner + side / 2) * PIXEL - 1
     theta = torch.cat([torch.full_like(centre[:, :1], side / SIDE), centre], dim=1)  # (N * count, 3)
-    pieces = warp(digits[others.flatten()], Attention(), theta, (side, side), mode="nearest")
-    return pieces.unflatten(0, (batch, count))[:, :, 0]
+    cut = warp(digits[others.flatten()], Attention(), theta, (side, side), mode="nearest")
+    return cut.unflatten(0, (batch, count))[:, :, 0]
 
 
-def _paste(canvas: Tensor, pieces: Tensor, generator: torch.Generator) -> Tensor:
+def paste(canvas: Tensor, pieces: Tensor, generator: torch.Generator) -> Tensor:
     """Put (N, count, s, s) pieces at random places of (N, 1, H, H) canvases, keeping the brighter of two pixels."""
     batch, count, side, _ = pieces.shape
     length = canvas.shape[-1]

@@ -43,6 +43,7 @@ def _folder() -> Path:
 def _fetch() -> Path:
     import pooch
 
+    pooch.get_logger().setLevel("WARNING")
     cache = pooch.os_cache("spatial-transformer") / "mnist"
     known = {name: f"sha256:{digest}" for name, digest in SHA256.items()}
     store = pooch.create(path=cache, base_url=SOURCE, registry=known, retry_if_failed=1)

@@ -1,4 +1,4 @@
-"""Batches of distorted digits: without end and ever fresh for training, frozen for validation and test."""
+"""Batches of a scene: without end and ever fresh for training, frozen for validation and test."""
 
 import time
 from collections.abc import Iterator
@@ -6,14 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from .digits import Digits
-from .distortions import Distortion
+from .scene import Batch, Images, Scene
 
-Batch = tuple[Tensor, Tensor]  # images (N, 1, side, side), labels (N,)
-
-# Seeds of the frozen sets; every run of a distortion is measured on the same images.
+# Seeds of the frozen sets; every run of a scene is measured on the same images.
 VALIDATION_SEED, TEST_SEED = 2014, 2015
 FROZEN_BATCH = 500
 
@@ -26,8 +22,9 @@ class TrainingStream:
     sees the same images as one that is not.
 
     Attributes:
-        digits: upright ones, on the device.
-        distortion: what is done to them.
+        images: to draw from.
+        scene: what is made of them.
+        device: where.
         batch_size: images per batch.
         seed: of the run.
         rank: of this process among those that train together.
@@ -35,19 +32,22 @@ class TrainingStream:
         seconds: how long the latest batch took to make.
     """
 
-    digits: Digits
-    distortion: Distortion
+    images: Images
+    scene: Scene
+    device: torch.device
     batch_size: int
     seed: int
     rank: int = 0
     start: int = 0
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.images = self.images.to(self.device)
+
     def batch(self, step: int) -> Batch:
-        device = self.digits.images.device
-        generator = torch.Generator(device).manual_seed(_mix(self.seed, self.rank, step))
-        index = torch.randint(len(self.digits), (self.batch_size,), generator=generator, device=device)
-        return self.distortion.draw(self.digits.as_input(index), generator), self.digits.labels[index]
+        generator = torch.Generator(self.device).manual_seed(_mix(self.seed, self.rank, step))
+        index = torch.randint(len(self.images), (self.batch_size,), generator=generator, device=self.device)
+        return self.scene.compose(self.images, index, generator)
 
     def __iter__(self) -> Iterator[Batch]:
         step = self.start
@@ -61,14 +61,13 @@ class TrainingStream:
             step += 1
 
 
-def frozen(digits: Digits, distortion: Distortion, seed: int, device: torch.device) -> list[Batch]:
-    """Distort every digit once, the same way on every machine: drawn on the CPU, then moved."""
+def frozen(images: Images, scene: Scene, seed: int) -> list[Batch]:
+    """An example around every image, the same on every machine: drawn on the CPU."""
     batches = []
-    for start in range(0, len(digits), FROZEN_BATCH):
+    for start in range(0, len(images), FROZEN_BATCH):
         generator = torch.Generator().manual_seed(_mix(seed, start))
-        part = slice(start, start + FROZEN_BATCH)
-        images = distortion.draw(digits.as_input(part), generator)
-        batches.append((images.to(device), digits.labels[part].to(device)))
+        index = torch.arange(start, min(start + FROZEN_BATCH, len(images)))
+        batches.append(scene.compose(images, index, generator))
     return batches
 
 

@@ -8,14 +8,14 @@ import math
 
 from torch import Tensor, nn
 
-from spatial_transformer import SpatialTransformer
+from spatial_transformer import ParallelTransformers, SpatialTransformer
 
 
-def fcn(side: int, units: int, classes: int) -> nn.Sequential:
-    """Two hidden layers of `units` and a linear classifier, for (N, 1, side, side)."""
+def fcn(channels: int, side: int, units: int, classes: int) -> nn.Sequential:
+    """Two hidden layers of `units` and a linear classifier, for (N, channels, side, side)."""
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(side * side, units),
+        nn.Linear(channels * side * side, units),
         nn.ReLU(),
         nn.Linear(units, units),
         nn.ReLU(),
@@ -23,12 +23,12 @@ def fcn(side: int, units: int, classes: int) -> nn.Sequential:
     )
 
 
-def cnn(side: int, filters: int, classes: int) -> nn.Sequential:
+def cnn(channels: int, side: int, filters: int, classes: int) -> nn.Sequential:
     """9x9 convolution, 2x2 max pooling, 7x7 convolution, 2x2 max pooling, linear classifier."""
     after_first = math.ceil((side - 8) / 2)
     after_second = math.ceil((after_first - 6) / 2)
     return nn.Sequential(
-        nn.Conv2d(1, filters, 9),
+        nn.Conv2d(channels, filters, 9),
         nn.MaxPool2d(2, ceil_mode=True),
         nn.ReLU(),
         nn.Conv2d(filters, filters, 7),
@@ -40,16 +40,20 @@ def cnn(side: int, filters: int, classes: int) -> nn.Sequential:
 
 
 class DigitClassifier(nn.Module):
-    """Images (N, 1, side, side) to logits (N, classes), through a transformer if there is one.
+    """Images (N, channels, side, side) to logits (N, classes), through a transformer if there is one.
 
     Args:
-        classifier: sees the transformer's output, after pooling, or the image.
+        classifier: sees the transformer's output, after pooling, or the image. Of several transformers it sees all
+            outputs, as channels of one image.
         transformer: warps the image first; None for the networks that the paper compares with.
         pool: average 2x2 pixels of the transformer's output, as the paper does for RTS and TC.
     """
 
     def __init__(
-        self, classifier: nn.Module, transformer: SpatialTransformer | None = None, pool: bool = False
+        self,
+        classifier: nn.Module,
+        transformer: SpatialTransformer | ParallelTransformers | None = None,
+        pool: bool = False,
     ) -> None:
         super().__init__()
         self.transformer = transformer
@@ -58,4 +62,6 @@ class DigitClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         seen = images if self.transformer is None else self.transformer(images)
+        if isinstance(self.transformer, ParallelTransformers):
+            seen = seen.flatten(1, 2)  # (N, K, channels, side, side) to (N, K channels, side, side)
         return self.classifier(self.pool(seen))

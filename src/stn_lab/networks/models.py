@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import spatial_transformer as st
+from spatial_transformer.sampling import Mode
 
-from ..data import Distortion
+from ..data.scene import DigitScene
 from ..errors import UserError
 from .classifier import DigitClassifier, cnn, fcn
 
@@ -41,11 +42,20 @@ class ModelSpec:
         label: as typed, "st-cnn" or "st-cnn:tps"; names its results.
         network: "fcn" or "cnn".
         family: of its transformer; None without one.
+        transformers: how many work side by side on the image.
+        looks: how often a transformer looks before it hands over what it sees: its `steps`.
+        mode: of the sampler.
+        antialias: where a transformer's output is pooled, have the transformer make it half as large instead, and
+            average where it shrinks.
     """
 
     label: str
     network: str
     family: str | None
+    transformers: int = 1
+    looks: int = 1
+    mode: Mode = "bilinear"
+    antialias: bool = False
 
     @classmethod
     def parse(cls, label: str, family: str) -> "ModelSpec":
@@ -66,7 +76,7 @@ class ModelSpec:
         return cls(label, name.removeprefix("st-"), named_family or family)
 
 
-def build(spec: ModelSpec, distortion: Distortion, *, filters: int, classes: int = 10) -> DigitClassifier:
+def build(spec: ModelSpec, scene: DigitScene, *, filters: int) -> DigitClassifier:
     """The network of a model, with as many parameters as the comparison allows.
 
     The measure is the plain CNN with `filters` filters per layer on the same canvas. Every other network is given the
@@ -75,19 +85,18 @@ def build(spec: ModelSpec, distortion: Distortion, *, filters: int, classes: int
 
     Args:
         spec: which model.
-        distortion: says how large the images are and whether a transformer's output is pooled.
+        scene: says what the images and the answers are, and whether a transformer's output is pooled.
         filters: of each convolution of the plain CNN, 32 to 64 in the paper.
-        classes: how many there are to tell apart.
 
     Raises:
         UserError: the measure is too small, for instance because the localisation network alone is larger.
     """
     if spec.network == "cnn" and spec.family is None:
-        return _network(spec, distortion, filters, classes)
+        return _network(spec, scene, filters)
 
     def size(width: int, like: ModelSpec = spec) -> int:
         with torch.device("meta"):  # shapes without memory
-            return count_parameters(_network(like, distortion, width, classes))
+            return count_parameters(_network(like, scene, width))
 
     target = size(filters, ModelSpec("cnn", "cnn", None))
     above = bisect.bisect_left(WIDTHS, target, key=size)
@@ -97,20 +106,52 @@ def build(spec: ModelSpec, distortion: Distortion, *, filters: int, classes: int
             f"--filters {filters} makes a CNN of {target:,} parameters, which {spec.label} cannot match: its nearest "
             f"size is {size(width):,}; take more filters"
         )
-    return _network(spec, distortion, width, classes)
+    return _network(spec, scene, width)
 
 
-def _network(spec: ModelSpec, distortion: Distortion, width: int, classes: int) -> DigitClassifier:
+def _network(spec: ModelSpec, scene: DigitScene, width: int) -> DigitClassifier:
     classifier = fcn if spec.network == "fcn" else cnn
-    side = distortion.side
+    channels, side, classes = scene.channels, scene.side, scene.classes
     if spec.family is None:
-        return DigitClassifier(classifier(side, width, classes))
-    localiser = (st.PaperFCNLocaliser if spec.network == "fcn" else st.PaperCNNLocaliser)(1, (side, side))
-    transformer = st.SpatialTransformer(localiser, FAMILIES[spec.family](), (side, side))
-    pooled = side // 2 if distortion.pool else side
-    return DigitClassifier(classifier(pooled, width, classes), transformer, distortion.pool)
+        return DigitClassifier(classifier(channels, side, width, classes))
+    seen = side // 2 if scene.pool else side
+    shrinks = spec.antialias and scene.pool
+    transformer = _transformer(spec, scene, seen if shrinks else side)
+    pool = scene.pool and not shrinks
+    return DigitClassifier(classifier(channels * spec.transformers, seen, width, classes), transformer, pool)
 
 
-def count_parameters(network: nn.Module | None) -> int:
+def _transformer(spec: ModelSpec, scene: DigitScene, side: int) -> st.SpatialTransformer | st.ParallelTransformers:
+    assert spec.family is not None
+    localiser = functools.partial(
+        st.PaperFCNLocaliser if spec.network == "fcn" else st.PaperCNNLocaliser, scene.channels, (scene.side,) * 2
+    )
+    family, size = FAMILIES[spec.family](), (side, side)
+    if spec.transformers > 1:
+        localisers = [localiser() for _ in range(spec.transformers)]
+        starts = _apart(spec.family, spec.transformers)
+        return st.ParallelTransformers(localisers, family, starts, size, mode=spec.mode, antialias=spec.antialias)
+    return st.SpatialTransformer(localiser(), family, size, mode=spec.mode, antialias=spec.antialias, steps=spec.looks)
+
+
+@functools.cache
+def _apart(family: str, count: int) -> Tensor:
+    """(count, P) starts next to the identity: the whole image, moved sideways by up to 5 % of its width.
+
+    The paper starts all of them at the identity. Here they differ by the little that `ParallelTransformers` asks for.
+    """
+    with torch.device("cpu"):
+        at = st.target_points((8, 8)).flatten(1, 2)  # (1, 64, 2)
+        sideways = torch.tensor([0.1, 0.0]) * torch.linspace(-1, 1, count)[:, None, None]  # (count, 1, 2)
+        return st.fit_points(FAMILIES[family](), at.expand(count, -1, -1), at + sideways).float()
+
+
+def count_parameters(network: nn.Module) -> int:
     """How many numbers training may change."""
-    return 0 if network is None else sum(p.numel() for p in network.parameters() if p.requires_grad)
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def count_localising_parameters(network: nn.Module) -> int:
+    """How many of them say where to look."""
+    groups = st.parameter_groups(network, lr=1.0, localiser_lr_scale=0.5)  # the two are told apart by their rates
+    return sum(p.numel() for group in groups if group["lr"] == 0.5 for p in group["params"])

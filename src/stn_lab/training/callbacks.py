@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..networks import DigitClassifier
-from .data_module import DistortedDigits
+from .data_module import Batches
 
 
 class ValidateAfter(L.Callback):
@@ -41,7 +41,7 @@ class StepTimer(L.Callback):
     A step is measured without validation, and so is how much of it goes into making its batch.
     """
 
-    def __init__(self, data: DistortedDigits) -> None:
+    def __init__(self, data: Batches) -> None:
         self._module = data
         self._begun = time.perf_counter()
         self._before = 0.0  # seconds that the earlier parts took

@@ -1,38 +1,43 @@
-"""The digits of a run, handed to Lightning's Trainer: a stream to learn from, a frozen set to validate on."""
+"""A scene handed to Lightning's Trainer: a stream to learn from, a frozen set to validate on."""
+
+from typing import Any
 
 import lightning as L
-import torch
 from torch.utils.data import DataLoader
 
-from ..data import DISTORTIONS, Splits
-from ..data.stream import VALIDATION_SEED, TrainingStream, frozen
-from .config import Experiment
+from ..data import Splits
+from ..data.scene import Scene
+from ..data.stream import TEST_SEED, VALIDATION_SEED, TrainingStream, frozen
+from .config import Budget
 
 
-class DistortedDigits(L.LightningDataModule):
-    """Batches for one experiment, made on the device that trains.
+class Batches(L.LightningDataModule):
+    """Batches of one scene, made on the device that trains.
 
     Attributes:
         validation: the frozen validation set, on the CPU.
+        test: the frozen test set, on the CPU.
         stream: the training stream, once training has begun.
     """
 
-    def __init__(self, splits: Splits, experiment: Experiment) -> None:
+    def __init__(self, splits: Splits[Any], scene: Scene, budget: Budget) -> None:
         super().__init__()
         self.splits = splits
-        self.experiment = experiment
-        self.distortion = DISTORTIONS[experiment.task.distortion]
-        self.validation = frozen(splits.validation, self.distortion, VALIDATION_SEED, torch.device("cpu"))
+        self.scene = scene
+        self.budget = budget
+        self.validation = frozen(splits.validation, scene, VALIDATION_SEED)
+        self.test = frozen(splits.test, scene, TEST_SEED)
         self.stream: TrainingStream | None = None
 
     def train_dataloader(self) -> TrainingStream:
-        trainer, budget = self.trainer, self.experiment.budget
+        trainer, batch_size = self.trainer, self.budget.batch_size
         assert trainer is not None
         self.stream = TrainingStream(
-            self.splits.train.to(trainer.strategy.root_device),
-            self.distortion,
-            budget.batch_size // trainer.world_size,
-            budget.seed,
+            self.splits.train,
+            self.scene,
+            trainer.strategy.root_device,
+            batch_size // trainer.world_size,
+            self.budget.seed,
             rank=trainer.global_rank,
             start=trainer.global_step,
         )

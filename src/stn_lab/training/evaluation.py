@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..data import DISTORTIONS, load
-from ..data.stream import TEST_SEED, Batch, frozen
+from ..data.scene import Batch
+from ..data.stream import TEST_SEED, frozen
 from ..errors import UserError
 from ..networks import DigitClassifier
 from .config import Experiment
 from .folder import RunFolder
+from .module import is_wrong
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,17 @@ class Score:
 
 
 @torch.inference_mode()
-def score(network: DigitClassifier, batches: Iterable[Batch]) -> Score:
+def score(network: nn.Module, batches: Iterable[Batch]) -> Score:
     """The error of a network, which is put into evaluation mode."""
     network.eval()
     wrong = count = 0
     for images, labels in batches:
-        wrong += int((network(images).argmax(dim=1) != labels).sum())
+        wrong += int(is_wrong(network(images), labels).sum())
         count += len(labels)
     return Score(100 * wrong / count, count)
 
 
-def load_weights(network: DigitClassifier, checkpoint: Path) -> int:
+def load_weights(network: nn.Module, checkpoint: Path) -> int:
     """Put the weights of a checkpoint into a network.
 
     Returns:
@@ -87,5 +89,5 @@ def evaluate_run(folder: RunFolder) -> dict[str, Score]:
     experiment = folder.experiment()
     distortion = DISTORTIONS[experiment.task.distortion]
     models = {label: load_model(folder, experiment, label) for label in experiment.models}
-    batches = frozen(load(experiment.task.data).test, distortion, TEST_SEED, torch.device("cpu"))
+    batches = frozen(load(experiment.task.data).test, distortion, TEST_SEED)
     return {label: score(network, batches) for label, network in models.items()}

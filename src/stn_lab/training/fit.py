@@ -15,10 +15,10 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from ..errors import UserError
 from .callbacks import ValidateAfter
 from .config import Budget, Machine
-from .data_module import DistortedDigits
+from .data_module import Batches
 from .evaluation import load_weights
 from .interruption import SaveOnInterrupt
-from .module import ClassifierTraining
+from .module import TrainingModule
 from .progress import ModelProgressBar, ProgressLines
 
 
@@ -31,8 +31,8 @@ class Interrupted(Exception):
 
 
 def fit(
-    module: ClassifierTraining,
-    data: DistortedDigits,
+    module: TrainingModule,
+    data: Batches,
     folder: Path,
     *,
     budget: Budget,

@@ -4,7 +4,8 @@ import torch
 
 from ..data import DISTORTIONS, load
 from ..data.distortions import place
-from ..data.stream import FROZEN_BATCH, Batch
+from ..data.scene import Batch
+from ..data.stream import FROZEN_BATCH
 from .evaluation import load_model, score
 from .folder import RunFolder, write_json
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.stream import Batch
+from ..data.scene import Batch
 from ..networks import DigitClassifier, theta_names
 from .callbacks import Filmstrip
 

@@ -1,20 +1,22 @@
 """Training a run: its models one after the other, under one budget, restartable at any moment."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
+from torch import nn
 
-from ..data import Splits
-from ..data.stream import TEST_SEED, Batch, frozen
-from ..networks import DigitClassifier, count_parameters
+from ..data import DISTORTIONS, Splits
+from ..data.scene import Batch
+from ..networks import count_localising_parameters, count_parameters
 from .callbacks import Filmstrip, StepTimer
-from .config import Experiment, Machine
-from .data_module import DistortedDigits
+from .config import Budget, Experiment, Machine
+from .data_module import Batches
 from .evaluation import load_weights, score
 from .fit import fit
 from .folder import RunFolder
-from .module import ClassifierTraining
+from .module import ClassifierTraining, TrainingModule
 from .pictures import mean_per_class, save_pictures
 from .process import is_first_process
 from .provenance import provenance
@@ -45,35 +47,48 @@ def train_model(label: str, splits: Splits, folder: RunFolder, experiment: Exper
     """Train one model, measure it at its best checkpoint, and write its result."""
     budget = experiment.budget
     L.seed_everything(budget.seed, verbose=False)
-    data = DistortedDigits(splits, experiment)
-    test = frozen(splits.test, data.distortion, TEST_SEED, torch.device("cpu"))
+    data = Batches(splits, DISTORTIONS[experiment.task.distortion], budget)
     network = experiment.build(label)
-    mean_before = mean_per_class(network, test)
+    mean_before = mean_per_class(network, data.test)
     film = Filmstrip(data.validation[0][0][:FILM_IMAGES], budget.steps)
-    timer = StepTimer(data)
     module = ClassifierTraining(network, budget)
-    fit(module, data, folder.model(label), budget=budget, machine=machine, callbacks=[film, timer])
-    times = timer.as_json()
+    how = train(module, data, folder.model(label), budget=budget, machine=machine, callbacks=[film])
     if not is_first_process():
         return  # one process measures and writes
-    network.cpu()
     best_step = load_weights(network, folder.model(label) / "best.ckpt")
-    save_pictures(folder.model(label) / "pictures.npz", network, test, film, mean_before)
-    folder.add_result(
-        label,
-        {
-            **measure(network, test, data.validation),
-            "steps": budget.steps,
-            "best_step": best_step,
-            "batch_size": budget.batch_size,
-            "seed": budget.seed,
-            **times,
-            **provenance(module.device),
-        },
-    )
+    save_pictures(folder.model(label) / "pictures.npz", network, data.test, film, mean_before)
+    folder.add_result(label, {**measure(network, data.test, data.validation), "best_step": best_step, **how})
 
 
-def measure(network: DigitClassifier, test: list[Batch], validation: list[Batch]) -> dict[str, Any]:
+def train(
+    module: TrainingModule,
+    data: Batches,
+    folder: Path,
+    *,
+    budget: Budget,
+    machine: Machine,
+    callbacks: Sequence[L.Callback] = (),
+) -> dict[str, Any]:
+    """Train, or go on with what `folder` holds, and put the network back on the CPU.
+
+    Returns:
+        How it was trained, how long that took and where: what every result carries, ready for JSON.
+    """
+    timer = StepTimer(data)
+    fit(module, data, folder, budget=budget, machine=machine, callbacks=[*callbacks, timer])
+    device = module.device
+    module.network.cpu()
+    return {
+        "steps": budget.steps,
+        "batch_size": budget.batch_size,
+        "seed": budget.seed,
+        **timer.as_json(),
+        "precision": machine.precision,
+        **provenance(device),
+    }
+
+
+def measure(network: nn.Module, test: list[Batch], validation: list[Batch]) -> dict[str, Any]:
     """Errors and sizes of a trained network, ready for JSON."""
     tested = score(network, test)
     return {
@@ -82,5 +97,5 @@ def measure(network: DigitClassifier, test: list[Batch], validation: list[Batch]
         "test_images": tested.test_images,
         "validation_error_percent": score(network, validation).error_percent,
         "parameters": count_parameters(network),
-        "localiser_parameters": count_parameters(network.transformer),
+        "localiser_parameters": count_localising_parameters(network),
     }

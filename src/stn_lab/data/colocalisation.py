@@ -1,0 +1,74 @@
+"""Co-localisation: a hundred images with the same kind of digit somewhere in each, to be found without being told.
+
+Source: Jaderberg et al. (2015), appendix A.2. There it is open how random patches are drawn; here their size is uniform
+from a fifth of the image's side to all of it, their place uniform where they lie inside.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from .digits import SIDE, Digits
+from .distortions import paste, pieces, put_anywhere
+from .scene import Batch
+
+CANVAS = 84
+COUNT = 100
+CLUTTER = 16  # 6x6 pieces of other digits
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Images with a digit in each.
+
+    Attributes:
+        images: (N, 1, 84, 84) in 0 ... 1.
+        boxes: (N, 4) the frame of each digit, normalised: left, top, right, bottom. For measuring only.
+    """
+
+    images: Tensor
+    boxes: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device) -> Self:
+        return type(self)(self.images.to(device), self.boxes.to(device))
+
+
+def hide(digits: Digits, digit: int, *, cluttered: bool, seed: int) -> Hidden:
+    """Put a hundred digits of one kind on canvases of their own.
+
+    Args:
+        digits: to choose from; clutter is cut from all of them.
+        digit: which kind.
+        cluttered: whether 16 pieces of other digits lie about.
+        seed: of the choice and the places.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    alike = torch.nonzero(digits.labels == digit)[:, 0]
+    chosen = alike[torch.randperm(len(alike), generator=generator)[:COUNT]]
+    images, corner = put_anywhere(digits.as_input(chosen), CANVAS, generator)
+    if cluttered:
+        others = torch.randint(len(digits), (len(chosen),), generator=generator)
+        images = paste(images, pieces(digits.as_input(others), CLUTTER, 6, generator), generator)
+    edges = torch.cat([corner, corner + SIDE], dim=1)  # (N, 4) in pixels
+    return Hidden(images, edges * (2 / CANVAS) - 1)
+
+
+class Pairs:
+    """Pairs of images that hold the same kind of digit, and a random patch of the first of each.
+
+    A batch is (N, 2, 1, 84, 84) images and the (N, 3) parameters of an attention window.
+    """
+
+    def compose(self, images: Hidden, index: Tensor, generator: torch.Generator) -> Batch:
+        """Each image at `index` with another one."""
+        device, count = generator.device, len(index)
+        further = 1 + torch.randint(len(images) - 1, index.shape, generator=generator, device=device)
+        pair = torch.stack([images.images[index], images.images[(index + further) % len(images)]], dim=1)
+        chance = torch.rand(count, 3, generator=generator, device=device)
+        scale = 0.2 + 0.8 * chance[:, :1]
+        return pair, torch.cat([scale, (2 * chance[:, 1:] - 1) * (1 - scale)], dim=1)

@@ -1,0 +1,53 @@
+"""The networks of co-localisation: one that looks for the object, one that says how alike two crops are.
+
+Source: Jaderberg et al. (2015), appendix A.2.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from spatial_transformer import Attention, SpatialTransformer
+
+from ..data.digits import SIDE
+
+
+class ColocalisationLocaliser(nn.Sequential):
+    """8 filters of 9x9 with stride 4, 2x2 max pooling, two layers of 8 units: 6,000 parameters with the regression.
+
+    The paper calls it a network of 100,000, which these layers do not add up to; the layers are followed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(1, 8, 9, stride=4),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(8 * 9 * 9, 8),
+            nn.ReLU(),
+            nn.Linear(8, 8),
+            nn.ReLU(),
+        )
+        self.out_features = 8
+
+
+class Colocaliser(nn.Module):
+    """Crops a window out of an image, and encodes crops.
+
+    Args:
+        classifier: a CNN for 28x28 digits, trained; its weights stay as they are.
+    """
+
+    def __init__(self, classifier: nn.Sequential) -> None:
+        super().__init__()
+        self.transformer = SpatialTransformer(ColocalisationLocaliser(), Attention(), (SIDE, SIDE))
+        self.classifier = classifier.requires_grad_(False)
+
+    def encode(self, crops: Tensor) -> Tensor:
+        """(N, 1, 28, 28) to (N, F): what the three layers of the classifier make of a crop, side by side."""
+        activations = []
+        for layer in self.classifier:
+            crops = layer(crops)
+            if isinstance(layer, nn.ReLU | nn.Linear):  # after pooling; the last one has neither, nor a softmax
+                activations.append(crops.flatten(1))
+        return torch.cat(activations, dim=1)

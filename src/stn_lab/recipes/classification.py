@@ -1,0 +1,37 @@
+"""How a cell is trained and measured whose network answers with classes: all tables but co-localisation."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from ..data import Splits
+from ..training.config import Machine
+from ..training.data_module import Batches
+from ..training.evaluation import load_weights
+from ..training.module import ClassifierTraining
+from ..training.run import measure, train
+from . import attention
+from .table import Cell
+
+
+def classify(cell: Cell, splits: Splits[Any], folder: Path, machine: Machine) -> dict[str, Any]:
+    """Train a network on the scene of its column and measure it at its best checkpoint, chosen by validation.
+
+    Raises:
+        UserError: the machine cannot be used as asked, or a checkpoint in `folder` is damaged.
+        Interrupted: Ctrl-C; `folder` holds what is needed to go on.
+    """
+    budget = cell.budget
+    L.seed_everything(budget.seed, verbose=False)
+    data = Batches(splits, cell.scene, budget)
+    network = cell.build()
+    how = train(ClassifierTraining(network, budget), data, folder, budget=budget, machine=machine)
+    best_step = load_weights(network, folder / "best.ckpt")
+    result = {**measure(network, data.test, data.validation), "best_step": best_step, **how}
+    transformer, images = attention.first_transformer(network), data.test[0][0]
+    if transformer is not None and transformer.family.dims == 2:
+        result["pixels_read_percent"] = attention.pixels_read(transformer, images)
+        if cell.is_pictured:
+            attention.draw(transformer, images, folder / attention.PICTURE)
+    return result

@@ -1,0 +1,56 @@
+"""How a window is learnt that shows the same thing in all images of a set, without a label or a box."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from spatial_transformer import Attention, warp
+
+from ..networks.colocaliser import Colocaliser
+from .module import TrainingModule
+
+MARGIN = 1.0
+
+
+class ColocalisationTraining(TrainingModule):
+    """A triplet hinge loss: windows of two images are to be more alike than one of them and a random patch.
+
+    Batches are those of `Pairs`. The network is a `Colocaliser`.
+
+    Source: Jaderberg et al. (2015), appendix A.2.
+    """
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        loss = self._loss(batch)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        # Boxes are for measuring alone: the loss has to do where others choose their checkpoint by the error.
+        self.log("validation/error", self._loss(batch), batch_size=len(batch[0]), sync_dist=True)
+
+    def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        network = self.network
+        assert isinstance(network, Colocaliser)
+        pairs, theta = batch  # (N, 2, 1, H, W), (N, 3)
+        found, other = network.encode(network.transformer(pairs.flatten(0, 1))).unflatten(0, (len(pairs), 2)).unbind(1)
+        chance = network.encode(warp(pairs[:, 0], Attention(), theta, network.transformer.size))
+        return hinge(found, other, chance)
+
+
+def hinge(anchor: Tensor, alike: Tensor, unlike: Tensor) -> Tensor:
+    """By how much `alike` fails to be nearer to `anchor` than `unlike`, by a margin: the mean over (N, F) encodings."""
+    near, far = ((anchor - other).square().sum(dim=1) for other in (alike, unlike))
+    return F.relu(near - far + MARGIN).mean()
+
+
+def overlap(theta: Tensor, boxes: Tensor) -> Tensor:
+    """(N,) intersection over union of (N, 3) attention windows and (N, 4) boxes: left, top, right, bottom."""
+    half, centre = theta[:, :1].abs(), theta[:, 1:]
+    windows = torch.cat([centre - half, centre + half], dim=1)  # (N, 4)
+    shared = _area(torch.maximum(windows[:, :2], boxes[:, :2]), torch.minimum(windows[:, 2:], boxes[:, 2:]))
+    return shared / (_area(windows[:, :2], windows[:, 2:]) + _area(boxes[:, :2], boxes[:, 2:]) - shared)
+
+
+def _area(low: Tensor, high: Tensor) -> Tensor:
+    return (high - low).clamp(min=0).prod(dim=1)

@@ -1,0 +1,86 @@
+"""The page is made of the files, and says what they say."""
+
+from pathlib import Path
+
+import pytest
+
+from stn_lab.recipes import TABLES, Cell
+from stn_lab.reproduce import page
+from stn_lab.reproduce.compare import compare, compare_all
+from stn_lab.reproduce.results import Results, estimate
+
+from .conftest import made_up
+
+ROOT = Path(__file__).parents[3]
+TABLE1 = TABLES["table1"]
+
+
+@pytest.fixture
+def write(results):
+    def write(row, column, *errors, budget="quick", **changes):
+        (model,) = (model for model in TABLE1.rows if model.name == row)
+        for seed, error in enumerate(errors):
+            results.write(Cell(TABLE1, model, column, budget, seed), made_up(error, seed, **changes))
+
+    return write
+
+
+def fail(message):
+    pytest.fail(message)
+
+
+def test_the_page_is_the_one_that_the_files_in_results_make():
+    docs = ROOT / "docs"
+    assert (docs / "reproduction.md").read_text() == page.render(Results(ROOT / "results", fail), docs / "pictures")
+
+
+def test_no_smoke_test_is_among_the_results():
+    assert not list((ROOT / "results").glob("*/*--smoke--*"))
+
+
+def test_a_cell_shows_ours_and_the_paper_s(results, write, tmp_path):
+    write("CNN", "R", 1.3)
+    write("ST-CNN-Aff", "R", 1.9)
+    text = page.render(results, tmp_path)
+    assert "| CNN | 🟢 **1.30** ± 0.10 (1.2) |" in text
+    assert "| ST-CNN-Aff | 🟠 **1.90** ± 0.10 (0.7) |" in text
+    assert "10 steps of 4; 1 seed; a processor, 1 thread, 32-true; torch 2.13.0; 2026-01-02." in text
+
+
+def test_the_error_is_the_larger_of_seeds_and_test_set():
+    assert estimate([made_up(1.0), made_up(3.0)], right=False).error == pytest.approx(1.0)
+    assert estimate([made_up(1.0), made_up(1.0)], right=False).error == pytest.approx(0.1)
+    assert estimate([made_up(30.0)], right=True).value == 70.0
+
+
+def test_claims_are_made_when_their_cells_are_there(results, write, tmp_path):
+    for row in TABLE1.rows:
+        for column in TABLE1.columns:
+            write(row.name, column, row.published[column])
+    text = page.render(results, tmp_path)
+    assert "✓ Every ST-CNN makes fewer errors than the CNN, in every column (quick)." in text
+    assert "standard)" not in text
+    write("ST-CNN-TPS", "E", 5.0)
+    assert "✗ Every ST-CNN makes fewer errors" in page.render(results, tmp_path)
+
+
+def test_smoke_tests_are_not_shown(results, write, tmp_path):
+    write("CNN", "R", 90.0, budget="smoke")
+    assert "CNN" not in page.render(results, tmp_path)
+    assert list(compare(results, TABLE1)) == []
+
+
+def test_a_damaged_file_is_not_counted(results, write, warnings):
+    write("CNN", "R", 1.0, 3.0)
+    (results.folder / "table1" / "CNN--R--quick--seed1.json").write_text("{")
+    (comparison,) = compare_all(results)
+    assert comparison.ours.value == 1.0
+    assert warnings
+
+
+def test_pictures_are_shown_when_they_are_drawn(results, write, tmp_path):
+    write("ST-CNN-Aff", "R", 1.0)
+    assert "![" not in page.render(results, tmp_path)
+    name = page.picture_name("table1", "ST-CNN-Aff", "R")
+    (tmp_path / name).touch()
+    assert f"](pictures/{name})" in page.render(results, tmp_path)
