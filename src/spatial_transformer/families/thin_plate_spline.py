@@ -1,14 +1,20 @@
 """Thin plate splines: the smoothest warp that moves a set of control points where theta says."""
 
-from collections.abc import Sequence
-from typing import final
+import weakref
+from collections.abc import MutableMapping, Sequence
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from .. import checks
+from ..coordinates import target_points
 from .base import Family, full_precision
 from .lattice import lattice_points
+
+# Of whole grids, which take a logarithm for each pixel and control point.
+_BASES: MutableMapping[Family, dict[Any, tuple[Tensor, Tensor]]] = weakref.WeakKeyDictionary()
+MOST_BASES = 4  # sizes of output that a spline remembers
 
 
 @final
@@ -79,9 +85,32 @@ class ThinPlateSpline(Family):
         return (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))  # (N, K, D)
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
-        basis = _features(points, self._constant("control", theta)) @ self._constant("coefficients", theta)
-        moved = self._displacements(theta).mT @ basis.mT  # (N, D, K_control) @ (1 | N, K_control, K): (N, D, K)
-        return points + moved.mT
+        return self._combine(theta, points, self._basis(points, theta))
+
+    def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        if torch.compiler.is_compiling():  # keeps constants by itself
+            return super()._on_grid(theta, size)
+        bases, key = _BASES.setdefault(self, {}), (size, theta.dtype, theta.device)
+        if key not in bases:
+            while len(bases) >= MOST_BASES:
+                bases.pop(next(iter(bases)), None)
+            with torch.inference_mode(False), torch.no_grad():  # of use with and without gradients
+                points = target_points(size, dtype=theta.dtype, device=theta.device).flatten(1, -2)  # (1, K, D)
+                bases[key] = points, self._basis(points, theta)
+        with full_precision(theta):
+            return self._combine(theta, *bases[key]).unflatten(1, size)
+
+    def _basis(self, points: Tensor, like: Tensor) -> Tensor:
+        """What each control point's displacement adds to points (1 | N, K, D): (1 | N, K, K_control)."""
+        return _features(points, self._constant("control", like)) @ self._constant("coefficients", like)
+
+    def _combine(self, theta: Tensor, points: Tensor, basis: Tensor) -> Tensor:
+        displacements = self._displacements(theta).mT  # (N, D, K_control)
+        if len(basis) == 1:  # shared by the batch: one product of matrices
+            moved = (displacements.flatten(0, 1) @ basis[0].mT).unflatten(0, displacements.shape[:2])  # (N, D, K)
+        else:
+            moved = displacements @ basis.mT
+        return (moved + points.mT).mT  # coordinate by coordinate in memory, as the product leaves it
 
     def extra_repr(self) -> str:
         return f"control={self.control}, stiffness={self.stiffness}"
