@@ -29,7 +29,10 @@ PANELS = {  # of the figure of curves: the part, what grows, and the unit
 
 
 def bars(result: Result) -> Figure:
-    """How many times as fast as PyTorch, for each row of the matrix: ours as bars, red below 1, others as marks."""
+    """How many times as fast as PyTorch, for each row of the matrix.
+
+    Ours are bars, red below 1; others are marks, with a red rim where they are faster than ours.
+    """
     rows = result.part("matrix")
     figure = Figure(figsize=(11, 1.3 + 0.36 * len(rows)), layout="constrained")
     panels = figure.subplots(1, len(SHOWN_PASSES), sharey=True, sharex=True, squeeze=False)[0]
@@ -37,7 +40,9 @@ def bars(result: Result) -> Figure:
         _bars(panel, result, rows, name)
     panels[0].set_yticks(range(len(rows)), [row.name for row in rows], fontsize=9)
     panels[0].set_ylim(len(rows) - 0.4, -0.6)
-    handles = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())}  # noqa: B905
+    handles = {
+        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
     count = f"{result.most_threads} thread{'s' * (result.most_threads > 1)}"
     figure.suptitle(f"Times as fast as PyTorch's grid_sample: {result.origin['device']}, {count}", fontsize=11)
@@ -55,10 +60,9 @@ def _bars(panel: Any, result: Result, rows: list[Row], pass_: str) -> None:
         look: dict[str, Any] = {"color": RED, "hatch": "///", "edgecolor": "white"} if lost else {"color": BLUE}
         label = "ours, slower than torch" if lost else "ours"
         panel.barh(place, ratio - 1, left=1, height=0.62, label=label, **look)
-        side: dict[str, Any] = {"ha": "right" if lost else "left", "xytext": (-3 if lost else 3, 0)}
-        text = panel.annotate(f"{ratio:.2g}x", (ratio, place), textcoords="offset points", va="center", **side)
-        text.set(fontsize=8, fontweight="bold", color=RED if lost else INK, zorder=5)
-        text.set_bbox({"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75})
+        beside = panel.get_yaxis_transform()  # x from 0 to 1 across the panel
+        text = panel.text(1.01, place, f"{ratio:.2g}x", transform=beside, va="center", fontsize=9, fontweight="bold")
+        text.set_color(RED if lost else INK)
     for peer, (form, colour) in _marked():
         _marks(panel, result, rows, pass_, peer, form, colour)
     panel.axvline(1, color=INK, linewidth=1)
@@ -78,16 +82,18 @@ def _marked() -> Iterable[tuple[str, tuple[str, str]]]:
 
 
 def _marks(panel: Any, result: Result, rows: list[Row], pass_: str, peer: str, form: str, colour: str) -> None:
-    places, ratios = [], []
+    places, ratios, rims = [], [], []
     for place, row in enumerate(rows):
         torch, theirs = (result.median_ms(row, pass_, name) for name in (REFERENCE, peer))
         if torch and theirs:
             places.append(place)
             ratios.append(torch / theirs)
+            rims.append(RED if (result.ratio(row, pass_, peer) or 1) < 1 else "white")
     if places:
-        panel.scatter(
-            ratios, places, marker=form, s=26, color=colour, edgecolor="white", linewidth=0.6, label=peer, zorder=4
-        )
+        widths = [1.6 if rim == RED else 0.6 for rim in rims]
+        look: dict[str, Any] = {"marker": form, "color": colour, "edgecolors": rims, "linewidths": widths, "zorder": 4}
+        panel.scatter(ratios, places, s=34, **look)
+        panel.scatter([], [], s=34, marker=form, color=colour, label=peer)  # without a rim, for the legend
 
 
 def curves(result: Result, predicted: dict[tuple[str, str], list[float]]) -> Figure:
@@ -101,6 +107,9 @@ def curves(result: Result, predicted: dict[tuple[str, str], list[float]]) -> Fig
     panels = figure.subplots(2, 3).flatten()
     for panel, (part, (title, unit)) in zip(panels, PANELS.items(), strict=False):
         rows = result.part(part)
+        if not rows:
+            panel.set_axis_off()
+            continue
         panel.set_title(title, fontsize=10)
         panel.set_xlabel(unit, fontsize=8)
         panel.set_xscale("log")
@@ -117,8 +126,9 @@ def curves(result: Result, predicted: dict[tuple[str, str], list[float]]) -> Fig
         panel.tick_params(axis="y", labelsize=8)
         panel.grid(color="#dee2e6", linewidth=0.6)
         panel.set_ylabel("ms", fontsize=8)
-    handles, labels = panels[0].get_legend_handles_labels()
-    shown = dict(zip(labels, handles, strict=True))
+    shown = {
+        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
     panels[-1].set_axis_off()
     panels[-1].legend(shown.values(), shown.keys(), loc="center", frameon=False)
     return figure
@@ -140,7 +150,8 @@ def _curve(panel: Any, result: Result, rows: list[Row], pass_: str, line: str) -
 
 def _grown(rows: list[Row]) -> list[int]:
     """The number that grows along a curve."""
-    axis = next(axis for axis in range(len(rows[0].shape)) if len({row.shape[axis] for row in rows}) > 1)
+    axes = range(len(rows[0].shape))
+    axis = next((axis for axis in axes if len({row.shape[axis] for row in rows}) > 1), 0)  # 0 of a single point
     return [row.shape[axis] for row in rows]
 
 

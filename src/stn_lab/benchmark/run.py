@@ -71,6 +71,7 @@ class Plan:
         self.options = options
         self.device = _device(options.device)
         self.parts = _words("--parts", options.parts, PARTS)
+        self.load = os.getloadavg()[0]  # before anything here adds to it
         self.passes = _words("--passes", options.passes, tuple(PASSES))
         self.all_threads = torch.get_num_threads()
         self.threads = _threads(options.threads, self.all_threads, self.device)
@@ -217,7 +218,7 @@ def _origin(plan: Plan, tests: str) -> dict[str, Any]:
     return origin | {
         "device_type": plan.device.type,
         "threads": max(plan.threads),
-        "load": round(os.getloadavg()[0], 2),
+        "load": round(plan.load, 2),
         "tests": tests,
         "settings": {"repeats": plan.options.repeats, "seconds": plan.options.seconds},
         "warp": WORDS,
