@@ -120,7 +120,7 @@ def curves(result: Result, predicted: dict[tuple[str, str], list[float]]) -> Fig
             if model:
                 panel.plot(_grown(rows), model, "x", color=INK, markersize=6, label="cost model")
         values = _grown(rows)
-        panel.set_xticks(values, [str(value) for value in values], fontsize=7)
+        panel.set_xticks(values, [str(value) for value in values], fontsize=7, rotation=45)
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         panel.tick_params(axis="y", labelsize=8)
