@@ -91,14 +91,18 @@ class ThinPlateSpline(Family):
         if torch.compiler.is_compiling():  # keeps constants by itself
             return super()._on_grid(theta, size)
         bases, key = _BASES.setdefault(self, {}), (size, theta.dtype, theta.device)
-        if key not in bases:
-            while len(bases) >= MOST_BASES:
-                bases.pop(next(iter(bases)), None)
+        known = bases.get(key)
+        if known is None:
             with torch.inference_mode(False), torch.no_grad():  # of use with and without gradients
                 points = target_points(size, dtype=theta.dtype, device=theta.device).flatten(1, -2)  # (1, K, D)
-                bases[key] = points, self._basis(points, theta)
+                basis = self._basis(points, theta)
+            # Constants do not belong to a transformation of torch.func that runs now: it would not let go of them.
+            known = torch.func.debug_unwrap(points), torch.func.debug_unwrap(basis)
+            bases[key] = known
+            while len(bases) > MOST_BASES:
+                bases.pop(next(iter(bases)), None)
         with full_precision(theta):
-            return self._combine(theta, *bases[key]).unflatten(1, size)
+            return self._combine(theta, *known).unflatten(1, size)
 
     def _basis(self, points: Tensor, like: Tensor) -> Tensor:
         """What each control point's displacement adds to points (1 | N, K, D): (1 | N, K, K_control)."""

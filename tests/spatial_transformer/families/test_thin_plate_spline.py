@@ -1,5 +1,6 @@
 """Thin plate splines: agreement with scikit-image and SciPy, interpolation, bending."""
 
+import concurrent.futures
 import itertools
 
 import numpy as np
@@ -242,3 +243,38 @@ BAD = {
 def test_control_points_that_leave_the_spline_undefined_are_refused(points, message, kind):
     with pytest.raises(ValueError, match=message):
         st.ThinPlateSpline(kind(points))
+
+
+# PyTorch itself uses what it deprecates when it differentiates forwards.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_what_is_kept_of_a_grid_is_of_use_everywhere():
+    """The first call with a size may be in any mode or transformation, in any thread; all later ones must not know."""
+    theta, sizes = st.ThinPlateSpline((3, 3)).identity(2, dtype=torch.float64) + 0.1, [(4, 5), (3, 7), (6, 2)]
+
+    def total(family, size):
+        return lambda theta: family.grid(theta, size).square().sum()
+
+    for size in sizes:
+        expected = st.ThinPlateSpline((3, 3)).points(theta, st.target_points(size, dtype=theta.dtype))
+        firsts = {
+            "hessian": lambda family, size=size: torch.func.hessian(total(family, size))(theta),
+            "vmap": lambda family, size=size: torch.func.vmap(lambda t: family.grid(t[None], size))(theta),
+            "inference": lambda family, size=size: torch.inference_mode()(family.grid)(theta, size),
+        }
+        for first in firsts.values():
+            family = st.ThinPlateSpline((3, 3))
+            first(family)
+            wanted = theta.clone().requires_grad_()
+            grid = family.grid(wanted, size)
+            torch.testing.assert_close(grid, expected, rtol=0, atol=ATOL)
+            assert torch.autograd.grad(grid.sum(), wanted)[0].isfinite().all()
+            torch.func.hessian(total(family, size))(theta)
+
+
+def test_many_sizes_in_many_threads():
+    family, theta = st.ThinPlateSpline((3, 3)), st.ThinPlateSpline((3, 3)).identity(1)
+    sizes = [(height, width) for height in range(2, 8) for width in range(2, 8)] * 3
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        grids = list(pool.map(lambda size: family.grid(theta, size), sizes))
+    for size, grid in zip(sizes, grids, strict=True):
+        torch.testing.assert_close(grid, st.target_points(size), rtol=0, atol=1e-6)

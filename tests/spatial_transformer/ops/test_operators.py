@@ -121,6 +121,44 @@ def test_a_kernel_of_ones_own_runs_compiled_if_it_says_its_polynomials():
         torch.testing.assert_close(st.sample(image, points, mode=AnotherTwin()), st.sample(image, points))
 
 
+class Broad(Kernel):
+    """The mean of eight pixels along each axis."""
+
+    support = 4.0
+
+    def weight(self, distance):
+        return torch.ones_like(distance) / 8
+
+    def polynomials(self):
+        return torch.eye(8)[:1].expand(8, 8).numpy() / 8
+
+
+def test_a_kernel_of_more_taps_than_there_is_room_for_runs_on_the_reference():
+    image, points = testing.random_image((9, 10, 11)), testing.random_points(3, 2, 5, 7, dtype=torch.float32)
+    with backends.use("cpu"), pytest.raises(RuntimeError, match="reads 512 pixels for a sample, and it has room for"):
+        st.sample(image, points, mode=Broad())
+    with backends.use("reference"):
+        expected = st.sample(image, points, mode=Broad())
+    assert torch.equal(st.sample(image, points, mode=Broad()), expected)
+    plane, points = testing.random_image((9, 10)), testing.random_points(2, 2, 5, 7, dtype=torch.float32)
+    with backends.use("reference"):
+        expected = st.sample(plane, points, mode=Broad())
+    with backends.use("cpu"):
+        torch.testing.assert_close(st.sample(plane, points, mode=Broad()), expected)
+
+
+@pytest.mark.parametrize("entry", [math.inf, -math.inf, math.nan, 1e30, 1e7])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection", "wrap", 0.5])
+@pytest.mark.parametrize("place", range(6))
+def test_a_matrix_that_leads_far_away(place, padding, entry):
+    family, image = st.Affine(), testing.random_image((9, 11), dtype=DOUBLE)
+    theta = family.identity(2, dtype=DOUBLE)
+    theta[0, place] = entry
+    with backends.use("reference"):
+        expected = st.warp(image, family, theta, size=(7, 9), padding=padding)
+    torch.testing.assert_close(st.warp(image, family, theta, size=(7, 9), padding=padding), expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("mode", testing.MODES)
 def test_compiled_by_torch_the_result_is_the_same(mode):
     torch.compiler.reset()

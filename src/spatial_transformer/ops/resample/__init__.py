@@ -9,7 +9,7 @@ from ... import backends
 from ...homography import grid
 from ...kernels import Kernel
 from . import reference
-from .how import how_to_read
+from .how import MOST_TAPS, how_to_read
 
 
 def resample(
@@ -50,9 +50,11 @@ def _is_compiled(image: Tensor, kernel: Kernel, padding: tuple[str | float, ...]
     """
     if backends.current(image.device) == "reference":
         return False
-    reason = None
-    if how_to_read(kernel, padding, (0,) * len(padding)) is None:
+    reason, how = None, how_to_read(kernel, padding, (0,) * len(padding))
+    if how is None:
         reason = f"the weights of {kernel!r} are no polynomials"
+    elif how.taps ** len(padding) > MOST_TAPS:
+        reason = f"{kernel!r} reads {how.taps ** len(padding)} pixels for a sample, and it has room for {MOST_TAPS}"
     elif not image.dtype.is_floating_point:
         reason = f"it reads floating-point images, not {image.dtype}"
     if reason is not None:

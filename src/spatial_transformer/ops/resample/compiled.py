@@ -17,6 +17,8 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
+from .how import MOST_TAPS
+
 POINTS, LINEAR, PROJECTIVE = range(3)  # where positions come from
 FILL, BORDER, REFLECTION, WRAP = range(4)  # what lies outside, in the order of `how.RULES`
 
@@ -145,7 +147,7 @@ class Room(NamedTuple):
 
 
 _B = 256 + 16  # the longest row
-_WEIGHTS, _PRODUCTS = 3 * 3 * 2 * _B, 3 * 216 * 32  # elements, however many taps there are
+_WEIGHTS, _PRODUCTS = 3 * 3 * 2 * _B, 3 * MOST_TAPS * 32  # elements, however many taps there are
 _LENGTHS = (4 * _B, 3 * _B, 3 * _B, _B, _B, _B, _B, _WEIGHTS, _PRODUCTS, 3 * _B, _B, 3 * _B, 3 * _B)
 _LENGTHS += (_B, 3 * _B, 3 * _B, 3 * _B, _WEIGHTS, _PRODUCTS, 3 * _B, 3 * 2 * _B, _PRODUCTS // 3)
 # Where each array begins, in words of 8 bytes, though most elements are shorter.

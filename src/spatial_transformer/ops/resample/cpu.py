@@ -20,7 +20,7 @@ MANY_CHANNELS = 8
 SMALLEST_TASK = 8192
 # A set of samples is divided into at most so many chunks, an image into at most so many bands. Neither may depend on
 # the number of threads: the order of summation does not.
-CHUNKS, BANDS, ROWS_PER_BAND = 256, 16, 128
+CHUNKS, BANDS, ROWS_PER_BAND = 256, 16, 64
 
 ELEMENTS = {torch.float32: np.float32, torch.float64: np.float64}
 
@@ -51,7 +51,7 @@ def push(
         counts = torch.bincount(index, minlength=shape[0])
         members, starts = job.keep(index.argsort(stable=True)), job.keep(F.pad(counts.cumsum(0), (1, 0)))
         job.job.members, job.job.starts = members.data_ptr(), starts.data_ptr()
-    bands = max(1, min(BANDS // max(1, shape[0]), shape[1] // ROWS_PER_BAND))
+    bands = max(1, min(BANDS // max(1, shape[0]), math.ceil(shape[1] / ROWS_PER_BAND)))
     if job.job.kind != compiled.LINEAR:  # whose blocks cannot be passed over without placing them
         bands = min(bands, 4)
     job.job.bands = bands

@@ -14,6 +14,8 @@ from ...kernels import Kernel
 # In the order of the numbers that the compiled kernels know them by; a number to fill with counts as "zeros".
 RULES = ("zeros", "border", "reflection", "wrap")
 
+MOST_TAPS = 6**3  # of a sample, that compiled kernels have room for: those of the largest B-spline in a volume
+
 
 class How(NamedTuple):
     """Arguments of the operators, in types that PyTorch's dispatcher knows.
@@ -33,11 +35,6 @@ class How(NamedTuple):
     @property
     def taps(self) -> int:
         return round(len(self.table) ** 0.5)
-
-    @property
-    def is_linear(self) -> bool:
-        """Whether the weights are 1 - f and f."""
-        return tuple(self.table) == (1.0, -1.0, 0.0, 1.0)
 
     def weigh(self, position: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What `Kernel.taps` returns for positions in pixels."""

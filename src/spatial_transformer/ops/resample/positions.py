@@ -46,10 +46,10 @@ def solve_rows(job, work, room):
         size = min(job.target[0] - x, work.count - k)
         some, none, all_, end = 0, size, 0, size  # samples from `some` to `none` touch, from `all_` to `end` are inside
         for axis in range(job.dims):
-            begin, step = _row(job, work.m, matrix, axis, x, y, z)
+            middle, growth = _row(job, work.m, matrix, axis, y, z)
+            begin, step = _from_column(job, middle, growth, x)
             room.position[axis], room.position[3 + axis] = begin, step
-            final = begin + step * size
-            if not (-FURTHEST < begin < FURTHEST and -FURTHEST < final < FURTHEST):
+            if not _is_near(begin, step, size):
                 return False
             low, high = (work.low, work.high) if axis == job.dims - 1 else (0, job.size[axis])
             least, most = low + ahead + HAIR, high - job.taps + 1 + ahead - HAIR
@@ -91,19 +91,33 @@ def _target(job, number):
 
 
 @called
-def _row(job, m, matrix, axis, x, y, z):
-    """A row of a matrix along a row of the target: the value at (x, y, z), and by what it grows with x.
+def _row(job, m, matrix, axis, y, z):
+    """A row of a matrix on a row of the target: the value in its middle, and by what it grows to its end.
 
     In pixels. Multiplied first and divided last: for the identity all of it is exact.
     """
-    row, width = m * job.source_step[0] + axis * job.source_step[1], job.target[0]
-    scale, shift = (job.scale[axis], job.shift[axis]) if axis < job.dims else (1.0, 0.0)
-    begin = matrix[row + job.dims] * scale
-    begin += matrix[row] * scale * (2 * x + 1 - width) / width
-    begin += matrix[row + 1] * scale * (2 * y + 1 - job.target[1]) / job.target[1]
+    row, (scale, shift) = m * job.source_step[0] + axis * job.source_step[1], (1.0, 0.0)
+    if axis < job.dims:
+        scale, shift = job.scale[axis], job.shift[axis]
+    middle = matrix[row + job.dims] * scale
+    middle += matrix[row + 1] * scale * (2 * y + 1 - job.target[1]) / job.target[1]
     if job.dims == 3:
-        begin += matrix[row + 2] * scale * (2 * z + 1 - job.target[2]) / job.target[2]
-    return begin + (shift if job.kind == LINEAR else 0.0), matrix[row] * scale * 2 / width
+        middle += matrix[row + 2] * scale * (2 * z + 1 - job.target[2]) / job.target[2]
+    return middle + (shift if job.kind == LINEAR else 0.0), matrix[row] * scale
+
+
+@called
+def _from_column(job, middle, growth, x):
+    """The value at a column, and by what it grows with each that follows."""
+    width = job.target[0]
+    return middle + growth * (2 * x + 1 - width) / width, growth * 2 / width
+
+
+@called
+def _is_near(begin, step, count):
+    """Whether none of so many positions is further away than FURTHEST, or not a number."""
+    final = begin + step * count
+    return -FURTHEST < begin < FURTHEST and -FURTHEST < final < FURTHEST
 
 
 @called
@@ -149,10 +163,15 @@ def _place_grid(job, work, matrix, position):
     while k < work.count:  # the part of a row of the target that is in this block
         length = min(job.target[0] - x, work.count - k)
         for axis in range(dims + (job.kind == PROJECTIVE)):
-            begin, step = _row(job, work.m, matrix, axis, x, y, z)
+            middle, growth = _row(job, work.m, matrix, axis, y, z)
+            begin, step = _from_column(job, middle, growth, x)
             to = axis * job.pitch + k
-            for i in range(length):
-                position[to + i] = begin + step * np.float64(np.int32(i))
+            if _is_near(begin, step, length):
+                for i in range(length):
+                    position[to + i] = begin + step * np.float64(np.int32(i))
+            else:  # steps would lose what is left in the middle, and infinity would end as no number
+                for i in range(length):
+                    position[to + i] = _from_column(job, middle, growth, x + i)[0]
         k += length
         x, y = 0, y + 1
         if y == job.target[1]:
