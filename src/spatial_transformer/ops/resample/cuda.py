@@ -179,7 +179,7 @@ def _fixed_point(samples: Tensor, direction: Tensor | None, size: Sequence[int],
     if direction is not None:
         slopes = sum(abs(c) * (j % taps) for j, c in enumerate(how.table))
         bound = bound * direction.abs().amax().double() * (dims * max(size) / 2 * slopes / weights)
-    exponent = torch.frexp(bound)[1].clamp(min=-900)
+    exponent = torch.frexp(bound)[1].clamp(min=-960)
     scale = torch.ldexp(torch.ones_like(bound), BITS - exponent)
     return torch.where(bound.isfinite(), scale, math.nan)
 

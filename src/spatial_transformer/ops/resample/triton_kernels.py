@@ -94,13 +94,13 @@ def _locate(source, step, m, k, real, target, dims: tl.constexpr, kind: tl.const
         x = tl.load(at, mask=real, other=0.0)
         y = tl.load(at + step[2], mask=real, other=0.0)
         z = tl.load(at + last * step[2], mask=real, other=0.0)
-        inverse = 0 * x + 1
+        inverse = tl.zeros_like(x) + 1.0
     else:
         gx, gy, gz = _grid(k, target, dims, dtype)
         x = _row(source, step, 0, gx, gy, gz, dims)
         y = _row(source, step, 1, gx, gy, gz, dims)
         z = _row(source, step, last, gx, gy, gz, dims)
-        inverse = 0 * x + 1
+        inverse = tl.zeros_like(x) + 1.0
         if kind == _projective:
             weight = _row(source, step, dims, gx, gy, gz, dims)
             behind = weight <= _horizon  # false for NaN
@@ -108,7 +108,7 @@ def _locate(source, step, m, k, real, target, dims: tl.constexpr, kind: tl.const
             x = tl.where(behind, _far_outside, _divide(x, weight))
             y = tl.where(behind, _far_outside, _divide(y, weight))
             z = tl.where(behind, _far_outside, _divide(z, weight))
-            inverse = tl.where(behind, 0.0, _divide(0 * x + 1, weight))
+            inverse = tl.where(behind, 0.0, _divide(tl.zeros_like(x) + 1.0, weight))
     return x, y, z, inverse
 
 
@@ -171,8 +171,11 @@ def _polynomial(table, tap, fraction, taps: tl.constexpr):
 
 
 @triton.jit
-def _axis(table, tap, first, fraction, near, length, step, taps: tl.constexpr, rule: tl.constexpr):
-    """A tap along an axis: its offset in memory, whether it is inside, its weight and the derivatives of that."""
+def _axis(
+    table, tap, first, fraction, near, length, step,
+    taps: tl.constexpr, rule: tl.constexpr, orders: tl.constexpr,
+):  # fmt: skip
+    """A tap along an axis: its offset in memory, whether it is inside, its weight and the first `orders` derivatives of that."""
     pixel = first + tap
     if rule == _border:
         pixel = tl.minimum(tl.maximum(pixel, 0), length - 1)
@@ -184,23 +187,30 @@ def _axis(table, tap, first, fraction, near, length, step, taps: tl.constexpr, r
         pixel = pixel % length
         pixel = tl.where(pixel < 0, pixel + length, pixel)
     weight = _polynomial(table, tap, fraction, taps)
-    first_derivative = tl.where(near, _polynomial(table + taps * taps, tap, fraction, taps), 0.0)
-    second_derivative = tl.where(near, _polynomial(table + 2 * taps * taps, tap, fraction, taps), 0.0)
+    first_derivative = weight
+    second_derivative = weight
+    if orders > 0:
+        first_derivative = tl.where(near, _polynomial(table + taps * taps, tap, fraction, taps), 0.0)
+    if orders > 1:
+        second_derivative = tl.where(near, _polynomial(table + 2 * taps * taps, tap, fraction, taps), 0.0)
     inside = (pixel >= 0) & (pixel < length)
     return pixel.to(tl.int64) * step, inside, weight, first_derivative, second_derivative
 
 
 @triton.jit
-def _tap(t, at, size, steps, table, taps: tl.constexpr, rules: tl.constexpr, dims: tl.constexpr):
+def _tap(
+    t, at, size, steps, table,
+    taps: tl.constexpr, rules: tl.constexpr, dims: tl.constexpr, orders: tl.constexpr,
+):  # fmt: skip
     """Tap t of all: its offset in memory, whether it is inside, and per axis the weight and its derivatives."""
-    ox, ix, x, dx, ddx = _axis(table, t % taps, at[0], at[1], at[2], size[0], steps[2], taps, rules[0])
-    oy, iy, y, dy, ddy = _axis(table, t // taps % taps, at[3], at[4], at[5], size[1], steps[3], taps, rules[1])
+    ox, ix, x, dx, ddx = _axis(table, t % taps, at[0], at[1], at[2], size[0], steps[2], taps, rules[0], orders)
+    oy, iy, y, dy, ddy = _axis(table, t // taps % taps, at[3], at[4], at[5], size[1], steps[3], taps, rules[1], orders)
     offset = ox + oy
     inside = ix & iy
     z, dz, ddz = x, x, x
     if dims == 3:
         tap = t // taps // taps
-        oz, iz, z, dz, ddz = _axis(table, tap, at[6], at[7], at[8], size[2], steps[4], taps, rules[2])
+        oz, iz, z, dz, ddz = _axis(table, tap, at[6], at[7], at[8], size[2], steps[4], taps, rules[2], orders)
         offset += oz
         inside &= iz
     return offset, inside, x, dx, ddx, y, dy, ddy, z, dz, ddz
@@ -238,6 +248,7 @@ def pull(
     hx, hy, hz = _turn(direction, direction_step, m, k, real, size, margin, dims)
     known = _is_known(x, y, z)
     fill = tl.load(numbers + 3 * taps * taps)
+    directed: tl.constexpr = direction is not None
     n = m if index is None else tl.load(index + m)
     for begin in range(0, channels, tile_of_channels):
         c = (begin + tl.arange(0, tile_of_channels)).to(tl.int64)[:, None]  # (channels, 1)
@@ -247,9 +258,9 @@ def pull(
         for rest in range(0, taps**dims // unrolled):
             for some in tl.static_range(unrolled):
                 offset, inside, wx, dx, _, wy, dy, _, wz, dz, _ = _tap(
-                    rest * unrolled + some, at, size, steps, numbers, taps, rules, dims
+                    rest * unrolled + some, at, size, steps, numbers, taps, rules, dims, directed
                 )
-                weight = _product(wx, dx, wy, dy, wz, dz, hx, hy, hz, dims, direction is not None)
+                weight = _product(wx, dx, wy, dy, wz, dz, hx, hy, hz, dims, directed)
                 value = tl.load(pixels + offset[None, :], mask=wanted & inside[None, :], other=fill)
                 total += weight[None, :] * value
         nowhere = fill if direction is None else 0 * fill
@@ -271,6 +282,7 @@ def push(
     at = _split_all(x, y, z, size, margin, taps)
     hx, hy, hz = _turn(direction, direction_step, m, k, real, size, margin, dims)
     real &= _is_known(x, y, z)
+    directed: tl.constexpr = direction is not None
     n = m if index is None else tl.load(index + m)
     for begin in range(0, channels, tile_of_channels):
         c = (begin + tl.arange(0, tile_of_channels)).to(tl.int64)[:, None]  # (channels, 1)
@@ -281,9 +293,9 @@ def push(
         for rest in range(0, taps**dims // unrolled):
             for some in tl.static_range(unrolled):
                 offset, inside, wx, dx, _, wy, dy, _, wz, dz, _ = _tap(
-                    rest * unrolled + some, at, size, steps, numbers, taps, rules, dims
+                    rest * unrolled + some, at, size, steps, numbers, taps, rules, dims, directed
                 )
-                weight = _product(wx, dx, wy, dy, wz, dz, hx, hy, hz, dims, direction is not None)
+                weight = _product(wx, dx, wy, dy, wz, dz, hx, hy, hz, dims, directed)
                 part = weight[None, :] * value
                 if scale is not None:
                     part = tl.floor(part.to(tl.float64) * tl.load(scale) + 0.5)
@@ -305,11 +317,11 @@ def slope(
     hx, hy, hz = _turn(direction, direction_step, m, k, real, size, margin, dims)
     known = _is_known(x, y, z) & real
     fill = tl.load(numbers + 3 * taps * taps)
-    n = m if index is None else tl.load(index + m)
-    sx = 0 * x
-    sy = 0 * x
-    sz = 0 * x
     directed: tl.constexpr = direction is not None
+    n = m if index is None else tl.load(index + m)
+    sx = tl.zeros_like(x)
+    sy = tl.zeros_like(x)
+    sz = tl.zeros_like(x)
     for begin in range(0, channels, tile_of_channels):
         c = (begin + tl.arange(0, tile_of_channels)).to(tl.int64)[:, None]  # (channels, 1)
         wanted = (c < channels) & real[None, :]
@@ -319,7 +331,7 @@ def slope(
         for rest in range(0, taps**dims // unrolled):
             for some in tl.static_range(unrolled):
                 offset, inside, wx, dx, ddx, wy, dy, ddy, wz, dz, ddz = _tap(
-                    rest * unrolled + some, at, size, steps, numbers, taps, rules, dims
+                    rest * unrolled + some, at, size, steps, numbers, taps, rules, dims, 1 + directed
                 )
                 value = tl.load(pixels + offset[None, :], mask=wanted & inside[None, :], other=fill)
                 both = tl.sum(tl.where(wanted, cotangent * value, 0.0), axis=0)  # (block,)
