@@ -175,7 +175,7 @@ def _axis(
     table, tap, first, fraction, near, length, step,
     taps: tl.constexpr, rule: tl.constexpr, orders: tl.constexpr,
 ):  # fmt: skip
-    """A tap along an axis: its offset in memory, whether it is inside, its weight and the first `orders` derivatives of that."""
+    """A tap along an axis: its offset in memory, whether it is inside, its weight and `orders` derivatives."""
     pixel = first + tap
     if rule == _border:
         pixel = tl.minimum(tl.maximum(pixel, 0), length - 1)
