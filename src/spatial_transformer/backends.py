@@ -5,6 +5,7 @@ can run does.
 """
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from .compiling import constant_when_compiled
 from .ops.parallel import parallel_for
 
 
@@ -37,7 +39,7 @@ def _no_cpu_loops(device: torch.device) -> str | None:
 _checked: dict[str, str | None] = {}  # a plain dictionary, which the compiler sees through
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def _no_loops_at_all() -> str | None:
     if "cpu" not in _checked:
         reason = None
@@ -49,8 +51,35 @@ def _no_loops_at_all() -> str | None:
     return _checked["cpu"]
 
 
+def _no_cuda_kernels(device: torch.device) -> str | None:
+    if device.type == "cuda":
+        return _no_triton_at_all(device)
+    interpreted = (
+        device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and forced() == "cuda"
+        and os.environ.get("TRITON_INTERPRET") == "1"
+    )
+    return _no_triton_at_all(device) if interpreted else "it runs on CUDA devices only"
+
+
+@constant_when_compiled
+def _no_triton_at_all(device: torch.device) -> str | None:
+    if str(device) not in _checked_for_triton:
+        reason = None
+        if importlib.util.find_spec("triton") is None:
+            reason = "triton is not installed"
+        elif device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) < (8, 0):
+            reason = "its compute capability is below 8.0, which Triton needs"
+        _checked_for_triton[str(device)] = reason
+    return _checked_for_triton[str(device)]
+
+
+_checked_for_triton: dict[str, str | None] = {}
+
 # In order of preference.
 BACKENDS = (
+    Backend("cuda", "kernels in Triton: kernels of polynomials, float32, float64", _no_cuda_kernels),
     Backend(
         "cpu", "loops compiled by Numba, on PyTorch's threads: kernels of polynomials, float32, float64", _no_cpu_loops
     ),
@@ -92,13 +121,13 @@ def current(device: torch.device) -> str:
     if torch.compiler.is_exporting() or torch.jit.is_tracing():
         return "reference"  # what is exported runs without this library
     # A graph is compiled for one backend; the compiler cannot look into context variables.
-    forced = None if torch.compiler.is_compiling() else _forced.get()
-    if forced is None:
+    name = None if torch.compiler.is_compiling() else _forced.get()
+    if name is None:
         return next(backend.name for backend in BACKENDS if backend.unavailable(device) is None)
-    reason = _find(forced).unavailable(device)
+    reason = _find(name).unavailable(device)
     if reason is not None:
         refuse(device, reason)
-    return forced
+    return name
 
 
 def refuse(device: torch.device, reason: str) -> None:
@@ -107,9 +136,14 @@ def refuse(device: torch.device, reason: str) -> None:
     Raises:
         RuntimeError: the backend was asked for by name.
     """
-    forced = None if torch.compiler.is_compiling() else _forced.get()
-    if forced is not None:
-        raise RuntimeError(f"the backend {forced!r} was asked for, but cannot run on {device}: {reason}")
+    name = None if torch.compiler.is_compiling() else _forced.get()
+    if name is not None:
+        raise RuntimeError(f"the backend {name!r} was asked for, but cannot run on {device}: {reason}")
+
+
+def forced() -> str | None:
+    """The name of the backend that was asked for, if one was."""
+    return _forced.get()
 
 
 def _find(name: str) -> Backend:

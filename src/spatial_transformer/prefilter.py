@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .boundary import fill_value, source_index
+from .compiling import constant_when_compiled
 
 # B-splines at whole distances 0, 1, 2 from their centre, by order.
 AT_PIXELS = {
@@ -61,7 +62,7 @@ def _extended(image: Tensor, padding: tuple[str | float, ...], margins: tuple[in
     return image
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 @functools.lru_cache(maxsize=16)
 def _inverse(order: int, length: int, padding: str) -> Tensor:
     """(n, n): the values at the pixels of an axis to the coefficients, in float64."""

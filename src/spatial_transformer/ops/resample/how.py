@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...boundary import fill_value
+from ...compiling import constant_when_compiled
 from ...kernels import Kernel
 
 # In the order of the numbers that the compiled kernels know them by; a number to fill with counts as "zeros".
@@ -67,7 +68,7 @@ def _numbers(table: tuple[float, ...], fill: float, dtype: torch.dtype) -> Tenso
     return torch.from_numpy(np.append(np.stack(tables), fill)).to(dtype)
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def how_to_read(kernel: Kernel, padding: tuple[str | float, ...], margins: tuple[int, ...]) -> How | None:
     """None if the weights of the kernel are not polynomials of the fraction."""
     return _how_to_read(kernel, padding, margins)

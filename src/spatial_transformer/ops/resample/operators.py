@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ... import backends
 from ...homography import grid
 from . import reference
 from .how import How
@@ -44,23 +45,26 @@ _ops = torch.ops.spatial_transformer
 # --- what runs, and what shapes come out ------------------------------------------------------------------------------
 
 
-def _implement(device: str, module: str) -> None:
-    """Register what a module implements; it is imported when it is first called."""
+def _implement(device: str) -> None:
+    """Register what the module of a device implements; it is imported when it is first called."""
 
     def late(name: str) -> Any:
         def run(*arguments: Any) -> Tensor:
             at = next(i for i, argument in enumerate(arguments) if isinstance(argument, list)) + 1  # behind `target`
             how = How(*arguments[at : at + 4])
+            # The kernels for CUDA run on a CPU in Triton's interpreter, if they are asked for by name.
+            module = "cuda" if "cuda" in (device, backends.forced()) else "cpu"
             implementation = getattr(importlib.import_module(f".{module}", __package__), name)
             return implementation(*arguments[:at], how, *arguments[at + 4 :])
 
         return run
 
     for name in ("pull", "push", "slope"):
-        _library.impl(name, late(name), device)
+        _library.impl(name, late(name), device.upper())
 
 
-_implement("CPU", "cpu")
+_implement("cpu")
+_implement("cuda")
 
 
 @torch.library.register_fake("spatial_transformer::pull", lib=_library)
