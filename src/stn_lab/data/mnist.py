@@ -2,12 +2,12 @@
 
 import gzip
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
+from .download import folder_with
 
 SOURCE = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 SHA256 = {
@@ -24,38 +24,9 @@ def load() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
     Raises:
         UserError: `STN_DATA` is not a folder, a file is damaged, or the files are neither here nor to be fetched.
     """
-    folder = _folder()
+    folder = folder_with("MNIST", "mnist", SHA256, SOURCE)
     arrays = [_read(folder / name) for name in SHA256]
     return (arrays[0], arrays[1]), (arrays[2], arrays[3])
-
-
-def _folder() -> Path:
-    """The folder that holds all four files."""
-    named = os.environ.get("STN_DATA")
-    if named:
-        if not Path(named).is_dir():
-            raise UserError(f"STN_DATA is {named!r}, which is not a folder; make it, or unset STN_DATA")
-        if all((Path(named) / "mnist" / name).is_file() for name in SHA256):
-            return Path(named) / "mnist"
-    return _fetch()
-
-
-def _fetch() -> Path:
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    cache = pooch.os_cache("spatial-transformer") / "mnist"
-    known = {name: f"sha256:{digest}" for name, digest in SHA256.items()}
-    store = pooch.create(path=cache, base_url=SOURCE, registry=known, retry_if_failed=1)
-    try:
-        for name in SHA256:
-            store.fetch(name, progressbar=False)
-    except Exception as error:  # a download fails in as many ways as there are networks
-        raise UserError(
-            f"MNIST is not in $STN_DATA/mnist and cannot be fetched ({type(error).__name__}); put "
-            f"{', '.join(SHA256)} into a folder 'mnist' and set STN_DATA to the folder above it"
-        ) from error
-    return cache
 
 
 def _read(path: Path) -> np.ndarray:

@@ -9,7 +9,6 @@ each direction again, so that digits are as large in pixels as in the tight one.
 """
 
 import io
-import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from PIL import Image
 
 from ..errors import UserError
 from .digits import Splits
+from .download import folder_with
 from .photographs import Photographs
 
 SOURCE = "http://ufldl.stanford.edu/housenumbers/"
@@ -56,9 +56,9 @@ def load(side: int) -> Splits[Photographs]:
         side: of the crops: 64 for the tight ones, 128 for the loose ones.
 
     Raises:
-        UserError: an archive is damaged, or neither here nor to be fetched.
+        UserError: `STN_DATA` is not a folder, an archive is damaged, or they are neither here nor to be fetched.
     """
-    folder = _folder()
+    folder = folder_with("SVHN (full numbers)", "svhn", SHA256, SOURCE)
     learnt = [read_archive(folder / name, side) for name in ("train.tar.gz", "extra.tar.gz")]
     train = Photographs(torch.cat([part.images for part in learnt]), torch.cat([part.labels for part in learnt]))
     train = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
@@ -129,29 +129,3 @@ def _number(file: Any, group: Any) -> Number:
 def _values(file: Any, entry: Any) -> np.ndarray:
     cells = np.asarray(entry).flatten()
     return np.array([file[cell][0, 0] for cell in cells]) if entry.dtype == object else cells
-
-
-def _folder() -> Path:
-    """The folder that holds all three archives."""
-    named = os.environ.get("STN_DATA")
-    if named and all((Path(named) / "svhn" / name).is_file() for name in SHA256):
-        return Path(named) / "svhn"
-    return _fetch()
-
-
-def _fetch() -> Path:
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    cache = pooch.os_cache("spatial-transformer") / "svhn"
-    known = {name: digest and f"sha256:{digest}" for name, digest in SHA256.items()}
-    store = pooch.create(path=cache, base_url=SOURCE, registry=known, retry_if_failed=1)
-    try:
-        for name in SHA256:
-            store.fetch(name, progressbar=False)
-    except Exception as error:  # a download fails in as many ways as there are networks
-        raise UserError(
-            f"SVHN is not in $STN_DATA/svhn and cannot be fetched ({type(error).__name__}); put {', '.join(SHA256)} "
-            "(full numbers) into a folder 'svhn' and set STN_DATA to the folder above it"
-        ) from error
-    return cache
