@@ -5,8 +5,8 @@ Left open by the paper and chosen here, for every model alike:
     - 5,000 training digits are held out to choose the checkpoint with; the test set is looked at once.
     - the plain CNN has 64 filters per layer; all other networks of a column are made as large as it, which is 200,000
       to 300,000 parameters rather than the "about 400k" that does not fit 32 to 64 filters.
-    - P: how 5 pixels of noise move a corner; the reading under which held-out errors relate to those of the other columns
-      most as in the paper. `projected` in data/distortions.py has the others.
+    - P: how 5 pixels of noise move a corner. Of several readings it is the one under which held-out errors relate most
+      to those of the other columns as in the paper; `projected` in data/distortions.py names the others.
     - pooling rounds up; coordinates count from the outer edges of the border pixels; outside of an image is black.
     - quick and standard: AdamW with one cycle, localisation networks at half the learning rate.
       paper: SGD with momentum 0.9, 0.01 falling to a tenth after each third, localisation networks at the same rate.
