@@ -50,4 +50,4 @@ class Colocaliser(nn.Module):
             crops = layer(crops)
             if isinstance(layer, nn.ReLU | nn.Linear):  # after pooling; the last one has neither, nor a softmax
                 activations.append(crops.flatten(1))
-        return torch.cat(activations, dim=1)
+        return torch.cat(activations, dim=1).float()  # in half precision a margin of 1 is lost in their distances

@@ -20,14 +20,15 @@ class ColocalisationTraining(TrainingModule):
     Source: Jaderberg et al. (2015), appendix A.2.
     """
 
+    monitored = "validation/loss"  # boxes are for measuring alone: the loss has to do where others have errors
+
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         loss = self._loss(batch)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        # Boxes are for measuring alone: the loss has to do where others choose their checkpoint by the error.
-        self.log("validation/error", self._loss(batch), batch_size=len(batch[0]), sync_dist=True)
+        self.log("validation/loss", self._loss(batch), batch_size=len(batch[0]), sync_dist=True)
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         network = self.network

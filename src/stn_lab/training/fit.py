@@ -52,7 +52,7 @@ def fit(
         _set_metrics_aside(folder)
     with warnings.catch_warnings():
         _hush_lightning()
-        trainer = _trainer(folder, budget, machine, callbacks)
+        trainer = _trainer(folder, module.monitored, budget, machine, callbacks)
         try:
             trainer.fit(module, datamodule=data, ckpt_path=last if resuming else None, weights_only=True)
         except SystemExit:  # how Lightning ends after Ctrl-C
@@ -95,10 +95,12 @@ def _trainer_on(machine: Machine, **options: Any) -> L.Trainer:
         raise UserError(f"this machine cannot be used as asked: {' '.join(str(error).split())}") from error
 
 
-def _trainer(folder: Path, budget: Budget, machine: Machine, callbacks: Sequence[L.Callback]) -> L.Trainer:
+def _trainer(
+    folder: Path, monitored: str, budget: Budget, machine: Machine, callbacks: Sequence[L.Callback]
+) -> L.Trainer:
     last = folder / "last.ckpt"
     savers = [
-        ModelCheckpoint(folder, "best", monitor="validation/error", enable_version_counter=False),
+        ModelCheckpoint(folder, "best", monitor=monitored, enable_version_counter=False),
         ModelCheckpoint(folder, "last", enable_version_counter=False),  # after each validation
         SaveOnInterrupt(last, budget.validation_steps),
     ]

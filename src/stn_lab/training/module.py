@@ -17,7 +17,12 @@ class TrainingModule(L.LightningModule):
     Args:
         network: what is trained.
         budget: says how.
+
+    Attributes:
+        monitored: what is logged at each validation and chooses the checkpoint: the lowest is best.
     """
+
+    monitored: str = "validation/error"
 
     def __init__(self, network: nn.Module, budget: Budget) -> None:
         super().__init__()

@@ -6,6 +6,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 
+from .module import TrainingModule
+
 
 class ModelProgressBar(RichProgressBar):
     """Lightning's bar, which names the model rather than an epoch: the stream of batches has none.
@@ -41,9 +43,12 @@ class ProgressLines(L.Callback):
     def __init__(self, label: str) -> None:
         self.label = label
 
-    def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if trainer.is_global_zero:
-            error = 100 * float(trainer.callback_metrics["validation/error"])
+            assert isinstance(module, TrainingModule)
+            value = float(trainer.callback_metrics[module.monitored])
             where = f"step {trainer.global_step:,} of {trainer.max_steps:,}"
-            sys.stdout.write(f"{self.label}: {where}, validation error {error:.1f} %\n")
+            is_error = module.monitored.endswith("error")
+            shown = f"error {100 * value:.1f} %" if is_error else f"loss {value:.3f}"
+            sys.stdout.write(f"{self.label}: {where}, validation {shown}\n")
             sys.stdout.flush()

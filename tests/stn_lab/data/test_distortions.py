@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -107,6 +109,23 @@ def test_elastic_and_projective_draws_differ_from_a_mere_scaling(digits):
     images = digits.as_input(slice(None))
     for name in ("P", "E"):
         assert (DISTORTIONS[name].draw(images, seeded()) - images).abs().mean() > 0.02
+
+
+def test_corners_read_where_the_law_of_the_projective_column_says(monkeypatch):
+    from stn_lab.data import distortions
+
+    seen = []
+    monkeypatch.setattr(distortions, "warp", lambda *a, **k: seen.append(a[1:3]) or st.warp(*a, **k))
+    DISTORTIONS["P"].draw(torch.zeros(20_000, 1, 28, 28), seeded())
+    ((family, theta),) = seen
+    upright = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    read = family.points(theta, upright)  # (N, 4, 2): (corner + noise) / scale
+    first, second = 4 * math.log(4 / 3), 4 / 3  # moments of 1 / scale
+    torch.testing.assert_close(read.mean(dim=0), upright * first, atol=0.02, rtol=0)
+    noise = 5**2 / 2 * (2 / 28) ** 2
+    expected = (noise * second + second - first**2) ** 0.5
+    torch.testing.assert_close(read.std(dim=0), torch.full((4, 2), expected), atol=0.01, rtol=0)
+    assert not family.folds(theta, st.target_points((5, 5))).any()
 
 
 def test_frozen_sets_are_the_same_every_time_and_cover_every_digit(digits):

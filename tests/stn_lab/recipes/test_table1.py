@@ -76,7 +76,10 @@ def estimates(values, columns=("R", "RTS", "P", "E")):
 
 
 def test_the_paper_s_numbers_bear_out_the_paper_s_claims():
-    assert all(claim.holds(estimates(PUBLISHED)) for claim in TABLE1.claims)
+    held = [claim.holds(estimates(PUBLISHED)) for claim in TABLE1.claims]
+    assert held == [True, True, True, True, False]  # the last asks for more than the paper shows
+    clear = PUBLISHED | {"ST-FCN-TPS": (1.1, 0.8, 1.4, 2.0)}
+    assert TABLE1.claims[4].holds(estimates(clear))
     clutter = {row.name: tuple(row.published.values()) for row in TABLES["clutter"].rows if row.published}
     assert all(claim.holds(estimates(clutter, ("TC",))) for claim in TABLES["clutter"].claims)
 
