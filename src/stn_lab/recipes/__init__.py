@@ -4,7 +4,8 @@ from .addition import table4
 from .distorted_mnist import clutter, table1
 from .house_numbers import table2, table2_synthetic
 from .table import BUDGETS, BudgetName, Cell, Claim, Estimate, Estimates, Row, Table
+from .volumes import volumes
 
-TABLES: dict[str, Table] = {table.name: table for table in (table1, clutter, table2, table2_synthetic, table4)}
+TABLES: dict[str, Table] = {table.name: table for table in (table1, clutter, table2, table2_synthetic, table4, volumes)}
 
 __all__ = ["BUDGETS", "TABLES", "BudgetName", "Cell", "Claim", "Estimate", "Estimates", "Row", "Table"]
