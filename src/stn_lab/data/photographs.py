@@ -43,3 +43,31 @@ class AsTheyAre:
     def compose(self, images: Photographs, index: Tensor, generator: torch.Generator) -> Batch:
         """The photographs at `index`; nothing is drawn."""
         return images.as_input(index), images.labels[index]
+
+
+@dataclass(frozen=True)
+class RandomCrops:
+    """Crops at random places, every other one mirrored; photographs that are no larger than a crop are left alone.
+
+    Attributes:
+        side: of a crop, in pixels.
+        classes: how many there are to tell apart.
+    """
+
+    side: int
+    classes: int
+
+    def compose(self, images: Photographs, index: Tensor, generator: torch.Generator) -> Batch:
+        """A crop of each photograph at `index`."""
+        room = images.images.shape[-1] - self.side
+        if room == 0:
+            return images.as_input(index), images.labels[index]
+        count, device = len(index), generator.device
+        left, top = torch.randint(room + 1, (2, count, 1), generator=generator, device=device)
+        mirrored = torch.rand(count, 1, generator=generator, device=device) < 0.5
+        along = torch.arange(self.side, device=device)
+        column = left + torch.where(mirrored, along.flip(0), along)  # (N, side)
+        row = top + along
+        channel = torch.arange(3, device=device)[:, None, None]
+        crops = images.images[index[:, None, None, None], channel, row[:, None, :, None], column[:, None, None, :]]
+        return crops.float() / 255, images.labels[index]

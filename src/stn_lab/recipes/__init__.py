@@ -1,11 +1,14 @@
 """The experiments of the paper, and ours in the same form: one file for each table, one function for each row."""
 
 from .addition import table4
+from .birds import table3, table3_synthetic
 from .colocalisation import table5
 from .distorted_mnist import clutter, table1
 from .house_numbers import table2, table2_synthetic
 from .table import BUDGETS, BudgetName, Cell, Claim, Estimate, Estimates, Row, Table
+from .volumes import volumes
 
-TABLES: dict[str, Table] = {table.name: table for table in (table1, clutter, table2, table2_synthetic, table4, table5)}
+_TABLES = (table1, clutter, table2, table2_synthetic, table3, table3_synthetic, table4, table5, volumes)
+TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
 
 __all__ = ["BUDGETS", "TABLES", "BudgetName", "Cell", "Claim", "Estimate", "Estimates", "Row", "Table"]

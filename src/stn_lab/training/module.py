@@ -27,7 +27,10 @@ class TrainingModule(L.LightningModule):
     def __init__(self, network: nn.Module, budget: Budget) -> None:
         super().__init__()
         # Convolutions on a CPU, and in half precision anywhere, are faster with the channels of a pixel side by side.
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network
         self.budget = budget
 
     def configure_optimizers(self) -> Any:

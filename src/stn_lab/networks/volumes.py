@@ -1,0 +1,60 @@
+"""A network that looks at a volume through its sum over depth, with or without a transformer in front.
+
+Source: Jaderberg et al. (2015), appendix A.3, which names no layers. Here they are those of distorted MNIST: the
+localisation network of ST-CNN with a third dimension, and its classifier on the sum.
+"""
+
+from torch import Tensor, nn
+
+from spatial_transformer import Affine, SpatialTransformer
+
+from ..data.volumes import SCALE, THICKNESS
+from .classifier import cnn
+
+
+class VolumeLocaliser(nn.Sequential):
+    """The volume is halved; 20 filters of 5x5x5, pooling, 20 filters of 5x5x5, and a layer of 32 units.
+
+    Args:
+        side: of the volume, in voxels; 28 or more.
+    """
+
+    def __init__(self, side: int) -> None:
+        left = (side // 2 - 4) // 2 - 4
+        super().__init__(
+            nn.AvgPool3d(2),
+            nn.Conv3d(1, 20, 5),
+            nn.ReLU(),
+            nn.MaxPool3d(2),
+            nn.Conv3d(20, 20, 5),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(20 * left**3, 32),
+            nn.ReLU(),
+        )
+        self.out_features = 32
+
+
+class VolumeClassifier(nn.Module):
+    """Volumes (N, 1, side, side, side) to logits (N, classes).
+
+    Args:
+        side: of the volume, in voxels.
+        filters: of each convolution of the classifier.
+        classes: how many there are.
+        transformed: whether a 3D affine transformer turns the volume before it is summed.
+    """
+
+    def __init__(self, side: int, filters: int, classes: int, *, transformed: bool) -> None:
+        super().__init__()
+        family = Affine(dims=3)
+        self.transformer = SpatialTransformer(VolumeLocaliser(side), family) if transformed else None
+        self.classifier = cnn(1, side, filters, classes)
+
+    def project(self, volumes: Tensor) -> Tensor:
+        """What the classifier sees, (N, 1, side, side): the sum over depth, 1 where it goes through a facing digit."""
+        seen = volumes if self.transformer is None else self.transformer(volumes)
+        return seen.sum(dim=2) / (SCALE * THICKNESS)
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        return self.classifier(self.project(volumes))

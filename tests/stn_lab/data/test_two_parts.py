@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from stn_lab.data import load
+from stn_lab.data.two_parts import SHRINK, SIDE, SyntheticParts
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits").test
+
+
+def compose(digits, side=64, scraps=4, seed=0):
+    return SyntheticParts(side, scraps).compose(digits, torch.arange(200), torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_images_and_the_pair_of_digits(digits, side):
+    images, labels = compose(digits, side)
+    assert images.shape == (200, 3, side, side)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    light, dark = labels // 10, labels % 10
+    assert torch.equal(light, digits.labels[:200])
+    assert set(dark.tolist()) == set(range(10))
+    assert not torch.equal(dark, light)
+
+
+def centres(digits):
+    """(200, 2) each: where the light part is and where the dark one, x first; of images without scraps."""
+    grey = compose(digits, scraps=0)[0].mean(dim=1)
+    at = torch.arange(64.0)
+    found = []
+    for ink in ((grey - 0.68).clamp(min=0), (0.32 - grey).clamp(min=0)):
+        total = ink.sum(dim=(1, 2))
+        found.append(torch.stack([(ink.sum(dim=1) * at).sum(dim=1), (ink.sum(dim=2) * at).sum(dim=1)], dim=1))
+        found[-1] /= total[:, None]
+    return found
+
+
+def test_both_parts_are_anywhere_and_apart(digits):
+    light, dark = centres(digits)
+    for part in (light, dark):
+        assert part.min() < 16
+        assert part.max() > 48
+        assert part.std(dim=0).min() > 8
+    assert ((light - dark).abs().amax(dim=1) > 0.7 * SHRINK * SIDE).float().mean() > 0.97
+
+
+def test_either_part_is_on_either_side(digits):
+    light, dark = centres(digits)
+    assert 0.35 < (light[:, 0] < dark[:, 0]).float().mean() < 0.65
+
+
+def test_the_lower_resolution_shows_the_same_images(digits):
+    fine, coarse = compose(digits, 64), compose(digits, 32)
+    assert torch.equal(fine[1], coarse[1])
+    torch.testing.assert_close(torch.nn.functional.avg_pool2d(fine[0], 2), coarse[0])
+
+
+def test_the_generator_alone_decides(digits):
+    assert torch.equal(compose(digits)[0], compose(digits)[0])
+    assert not torch.equal(compose(digits)[0], compose(digits, seed=1)[0])
