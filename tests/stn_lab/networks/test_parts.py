@@ -84,7 +84,7 @@ class Body(nn.Module):
     """What timm makes, with as much of it as is used here."""
 
     num_features = 6
-    pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+    pretrained_cfg = types.MappingProxyType({"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)})
 
     def forward(self, x):
         return x.repeat(1, 2, 1, 1)
