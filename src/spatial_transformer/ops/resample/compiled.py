@@ -98,10 +98,9 @@ class Room(NamedTuple):
     """Pointers to the arrays of a block.
 
     Attributes:
-        position: all samples: D rows in pixels, float64; for projective maps, 1 over the homogeneous coordinate.
-        first: the first pixel touched along each axis, int32.
-        fraction: along each axis; of all samples, then of those inside.
-        status: NOTHING, SOME or ALL of a sample's taps are inside.
+        position: all samples: D rows in pixels; for projective maps, 1 over the homogeneous coordinate.
+        limit: numbers that groups of samples have in common, float64.
+        fraction: behind the central pixel along each axis, of samples inside.
         base: inside: where the first tap lies in memory.
         begins: the first sample of each run.
         lengths: how many samples it has.
@@ -112,7 +111,7 @@ class Room(NamedTuple):
         slope: along each axis, of the samples inside, summed over the channels.
         found: along each axis, of all samples.
         edge: which samples are edges; all that follows is of them.
-        edge_position: as above.
+        edge_position: as above, float64.
         edge_first: as above.
         edge_fraction: as above.
         edge_weight: as above.
@@ -123,9 +122,8 @@ class Room(NamedTuple):
     """
 
     position: Any
-    first: Any
+    limit: Any
     fraction: Any
-    status: Any
     base: Any
     begins: Any
     lengths: Any
@@ -148,7 +146,7 @@ class Room(NamedTuple):
 
 _B = 256 + 16  # the longest row
 _WEIGHTS, _PRODUCTS = 3 * 3 * 2 * _B, 3 * MOST_TAPS * 32  # elements, however many taps there are
-_LENGTHS = (4 * _B, 3 * _B, 3 * _B, _B, _B, _B, _B, _WEIGHTS, _PRODUCTS, 3 * _B, _B, 3 * _B, 3 * _B)
+_LENGTHS = (4 * _B, 3 * 6, 3 * _B, _B, _B, _B, _WEIGHTS, _PRODUCTS, 3 * _B, _B, 3 * _B, 3 * _B)
 _LENGTHS += (_B, 3 * _B, 3 * _B, 3 * _B, _WEIGHTS, _PRODUCTS, 3 * _B, 3 * 2 * _B, _PRODUCTS // 3)
 # Where each array begins, in words of 8 bytes, though most elements are shorter.
 _WORDS = BLOCK.itemsize // 8
@@ -172,28 +170,27 @@ def kernel(function: Callable[..., Any], *arguments: types.Type, returns: types.
 def room(memory, element, integer):
     """The arrays of the block at an address, of types that differ from kernel to kernel."""
     return Room(
-        at(memory + 8 * _START[0], np.float64),
-        at(memory + 8 * _START[1], np.int32),
+        at(memory + 8 * _START[0], element),
+        at(memory + 8 * _START[1], np.float64),
         at(memory + 8 * _START[2], element),
-        at(memory + 8 * _START[3], np.int32),
-        at(memory + 8 * _START[4], integer),
+        at(memory + 8 * _START[3], integer),
+        at(memory + 8 * _START[4], np.int64),
         at(memory + 8 * _START[5], np.int64),
-        at(memory + 8 * _START[6], np.int64),
+        at(memory + 8 * _START[6], element),
         at(memory + 8 * _START[7], element),
         at(memory + 8 * _START[8], element),
         at(memory + 8 * _START[9], element),
         at(memory + 8 * _START[10], element),
         at(memory + 8 * _START[11], element),
-        at(memory + 8 * _START[12], element),
-        at(memory + 8 * _START[13], np.int64),
-        at(memory + 8 * _START[14], np.float64),
-        at(memory + 8 * _START[15], np.int32),
+        at(memory + 8 * _START[12], np.int64),
+        at(memory + 8 * _START[13], np.float64),
+        at(memory + 8 * _START[14], np.int32),
+        at(memory + 8 * _START[15], element),
         at(memory + 8 * _START[16], element),
         at(memory + 8 * _START[17], element),
         at(memory + 8 * _START[18], element),
-        at(memory + 8 * _START[19], element),
+        at(memory + 8 * _START[19], integer),
         at(memory + 8 * _START[20], integer),
-        at(memory + 8 * _START[21], integer),
     )
 
 

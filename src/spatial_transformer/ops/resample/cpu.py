@@ -96,7 +96,7 @@ class _Job:
         self.dims = image.ndim - 2
         size = tuple(image.shape[2:])
         flat = self.keep(samples.flatten(2))
-        source = self.keep(source.double().contiguous() if target else source.to(image.dtype))
+        source = self.keep(source.double().contiguous() if target else _together(source.to(image.dtype)))
         taps, total = how.taps, how.taps**self.dims
         count = math.prod(target) if target else source.shape[1]
         block = compiled.block_length(total)
@@ -168,3 +168,8 @@ class _Job:
         assert each_on is not None
         grain = max(1, SMALLEST_TASK // max(1, self.samples_per_chunk)) if operation != "push" else 1
         each_on(0, tasks, grain, kernel.address, ctypes.addressof(self.job))
+
+
+def _together(points: Tensor) -> Tensor:
+    """(M, K, D), points of a set one after the other; sets may be one and the same."""
+    return points if points.stride()[1:] == (points.shape[2], 1) else points.contiguous()

@@ -1,6 +1,9 @@
 """Samples in groups, side by side in vector registers: the CPU backend where all taps are inside.
 
     split_group     positions along a row of a linear map: the first pixels touched and the fractions behind them
+    place_group     positions of given points
+    sort_group      first pixels and fractions of any positions, and which samples are inside
+    touch_group     which samples touch
     pull_group      samples of a channel
     push_group      what is to be added to each tap
     slope_group     slopes along the axes, times the sample's gradient
@@ -14,6 +17,7 @@ overlap, and of lengths that are no multiples of a register's, come out slower a
 groups: the rows of arrays are longer than blocks by `MOST_LANES`.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,42 +38,170 @@ def group_size(taps: int) -> int:
 
 
 @intrinsic(prefer_literal=True)
-def split_group(typingctx, lanes, dims, odd, rows, i, steps, base, fraction, pitch, k):
+def split_group(typingctx, dims, odd, rows, i, steps, base, fraction, pitch, k):
     """Samples i, i + 1, ... of a row of the target, to places k, k + 1, ... of the arrays `base` and `fraction`.
 
-    Args: numbers of lanes and axes, known to the compiler; whether the number of taps is odd; (axis) where the row
-    begins and, after three of these, by what it grows; steps in memory, and the offset of the first tap from the
-    central one; row length of the arrays.
+    Args: number of axes, known to the compiler; whether the number of taps is odd; (axis) where the row begins and,
+    after three of these, by what it grows; steps in memory, and the offset of the first tap from the central one; row
+    length of the arrays.
     """
 
     def generate(context, builder, signature, arguments):
-        count, axes = lanes.literal_value, dims.literal_value
-        _, _, odd, rows, i, steps, base, fraction, pitch, k = arguments
-        element, integer = (context.get_data_type(signature.args[n].dtype) for n in (7, 6))
-        positions, indices = ir.VectorType(DOUBLE, count), ir.VectorType(I32, count)
-        column = builder.add(_repeat(builder, builder.trunc(i, I32), count), ir.Constant(indices, list(range(count))))
-        column = builder.sitofp(column, positions)
-        odd = builder.sitofp(odd, DOUBLE)
-        half, one = (_repeat(builder, builder.fmul(odd, DOUBLE(number)), count) for number in (0.5, 1.0))
-        floor = ir.FunctionType(positions, [positions])
-        floor = cgutils.get_or_insert_function(builder.module, floor, f"llvm.floor.v{count}f64")
-        total = _repeat(builder, builder.trunc(builder.extract_value(steps, 3), integer), count)
-        for axis in range(axes):
+        _, odd, rows, i, *rest = arguments
+        split = _Split(context, builder, dims.literal_value, DOUBLE, odd, base.dtype, fraction.dtype, *rest)
+        column = ir.Constant(ir.VectorType(I32, MOST_LANES), list(range(MOST_LANES)))
+        column = builder.add(_repeat(builder, builder.trunc(i, I32), MOST_LANES), column)
+        column = builder.sitofp(column, split.centre.positions)
+        for axis in range(split.dims):
             begin, step = (builder.load(builder.gep(rows, [I64(n)])) for n in (axis, axis + 3))
-            moved = builder.fmul(_repeat(builder, step, count), column, flags=FAST)
-            position = builder.fadd(moved, _repeat(builder, begin, count), flags=FAST)
-            centre = builder.fadd(builder.call(floor, [builder.fsub(position, half)]), one)
-            rest = builder.fsub(position, centre)
-            rest = rest if element == DOUBLE else builder.fptrunc(rest, ir.VectorType(element, count))
-            _store(builder, rest, builder.gep(fraction, [builder.add(builder.mul(I64(axis), pitch), k)]))
-            pixel = builder.fptosi(centre, indices)
-            pixel = pixel if integer == I32 else builder.sext(pixel, ir.VectorType(I64, count))
-            step = _repeat(builder, builder.trunc(builder.extract_value(steps, axis), integer), count)
-            total = builder.add(total, builder.mul(pixel, step))
-        _store(builder, total, builder.gep(base, [k]))
+            moved = builder.fmul(_repeat(builder, step, MOST_LANES), column, flags=FAST)
+            split.add(axis, builder.fadd(moved, _repeat(builder, begin, MOST_LANES), flags=FAST))
+        split.finish()
         return context.get_dummy_value()
 
-    return types.void(lanes, dims, odd, rows, i, steps, base, fraction, pitch, k), generate
+    return types.void(dims, odd, rows, i, steps, base, fraction, pitch, k), generate
+
+
+@intrinsic(prefer_literal=True)
+def place_group(typingctx, dims, points, begin, scale, position, pitch, i):
+    """position[axis, i] = points[begin + i, axis] * scale + shift, for samples i, i + 1, ...
+
+    Args: number of axes, known to the compiler; points; where those of the block begin; (axis) scale and, after three
+    of these, shift; positions and the length of their rows.
+    """
+
+    def generate(context, builder, signature, arguments):
+        axes, element = dims.literal_value, context.get_data_type(points.dtype)
+        _, source, begin, scale, position, pitch, i = arguments
+        first = builder.add(begin, builder.mul(i, I64(axes)))
+        found = _load(builder, builder.gep(source, [first]), element, axes * MOST_LANES)
+        for axis in range(axes):
+            value = _shuffle(builder, found, found, range(axis, axes * MOST_LANES, axes))
+            for place, apply in ((axis, builder.fmul), (axis + 3, builder.fadd)):  # rounded after each
+                number = builder.load(builder.gep(scale, [I64(place)]))
+                number = number if element == DOUBLE else builder.fptrunc(number, element)
+                value = apply(value, _repeat(builder, number, MOST_LANES))
+            _store(builder, value, builder.gep(position, [builder.add(builder.mul(I64(axis), pitch), i)]))
+        return context.get_dummy_value()
+
+    return types.void(dims, points, begin, scale, position, pitch, i), generate
+
+
+@intrinsic
+def trailing_zeros(typingctx, number):
+    """How many of the lowest bits are 0; `number` is not 0."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic(prefer_literal=True)
+def sort_group(typingctx, dims, odd, position, i, limit, steps, base, fraction, pitch, k):
+    """Samples i, i + 1, ... of a block, to places k, k + 1, ...; returns which of them are inside, as bits.
+
+    Args: as for `split_group`, but for (axis, i) positions, and (axis, 6) limits, of which the first two are the first
+    and the last central pixel of samples inside.
+    """
+
+    def generate(context, builder, signature, arguments):
+        _, odd, position, i, limit, *rest = arguments
+        element = context.get_data_type(fraction.dtype)
+        split = _Split(context, builder, dims.literal_value, element, odd, base.dtype, fraction.dtype, *rest)
+        inside = []
+        for axis in range(split.dims):
+            row = builder.gep(position, [builder.add(builder.mul(I64(axis), split.pitch), i)])
+            centre = split.add(axis, _load(builder, row, element, MOST_LANES))
+            inside.append(_between(builder, centre, limit, 6 * axis))
+        split.finish()
+        return _bits(builder, functools.reduce(builder.and_, inside))
+
+    return types.int64(dims, odd, position, i, limit, steps, base, fraction, pitch, k), generate
+
+
+@intrinsic(prefer_literal=True)
+def touch_group(typingctx, dims, odd, position, i, limit, pitch):
+    """Which of the samples i, i + 1, ... touch, as bits.
+
+    Args: as for `sort_group`; along each axis, samples touch whose central pixel is between the third and the fourth
+    limit, below the fifth, or above the sixth.
+    """
+
+    def generate(context, builder, signature, arguments):
+        _, odd, positions, i, limit, pitch = arguments
+        element, found = context.get_data_type(position.dtype), []
+        centre_of = _Centre(builder, element, odd)
+        for axis in range(dims.literal_value):
+            row = builder.gep(positions, [builder.add(builder.mul(I64(axis), pitch), i)])
+            centre = centre_of(_load(builder, row, element, MOST_LANES))
+            below, above = (
+                builder.fcmp_ordered(relation, centre, _limit(builder, limit, 6 * axis + n, element))
+                for relation, n in (("<", 4), (">", 5))
+            )
+            found.append(builder.or_(_between(builder, centre, limit, 6 * axis + 2), builder.or_(below, above)))
+        return _bits(builder, functools.reduce(builder.and_, found))
+
+    return types.int64(dims, odd, position, i, limit, pitch), generate
+
+
+class _Centre:
+    """Instructions from positions to central pixels, as floating-point numbers."""
+
+    def __init__(self, builder: Any, element: Any, odd: Any) -> None:
+        self.builder, self.positions = builder, ir.VectorType(element, MOST_LANES)
+        odd = builder.sitofp(odd, element)
+        self.half = _repeat(builder, builder.fmul(odd, element(0.5)), MOST_LANES)
+        self.odd = _repeat(builder, odd, MOST_LANES)
+
+    def __call__(self, position: Any) -> Any:
+        floor, bits = ir.FunctionType(self.positions, [self.positions]), 64 if self.positions.element == DOUBLE else 32
+        floor = cgutils.get_or_insert_function(self.builder.module, floor, f"llvm.floor.v{MOST_LANES}f{bits}")
+        floored = self.builder.call(floor, [self.builder.fsub(position, self.half)])
+        return self.builder.fadd(floored, self.odd)
+
+
+class _Split:
+    """Instructions from positions to first pixels and fractions, for a group of as many samples as there are lanes."""
+
+    def __init__(
+        self,
+        context: Any,
+        builder: Any,
+        dims: int,
+        position: Any,
+        odd: Any,
+        integer: Any,
+        element: Any,
+        steps: Any,
+        base: Any,
+        fraction: Any,
+        pitch: Any,
+        k: Any,
+    ) -> None:
+        self.builder, self.dims, self.steps, self.pitch = builder, dims, steps, pitch
+        self.base, self.fraction, self.k = base, fraction, k
+        self.integer, self.element = context.get_data_type(integer), context.get_data_type(element)
+        self.position, self.centre = position, _Centre(builder, position, odd)
+        self.total = _repeat(builder, builder.trunc(builder.extract_value(steps, 3), self.integer), MOST_LANES)
+
+    def add(self, axis: int, position: Any) -> Any:
+        """Take in positions along an axis, in pixels; returns the central pixels, as floating-point numbers."""
+        builder, centre = self.builder, self.centre(position)
+        rest = builder.fsub(position, centre)
+        if self.element != self.position:
+            rest = builder.fptrunc(rest, ir.VectorType(self.element, MOST_LANES))
+        row = builder.add(builder.mul(I64(axis), self.pitch), self.k)
+        _store(builder, rest, builder.gep(self.fraction, [row]))
+        pixel = builder.fptosi(centre, ir.VectorType(I32, MOST_LANES))
+        if self.integer != I32:
+            pixel = builder.sext(pixel, ir.VectorType(I64, MOST_LANES))
+        step = builder.trunc(builder.extract_value(self.steps, axis), self.integer)
+        self.total = builder.add(self.total, builder.mul(pixel, _repeat(builder, step, MOST_LANES)))
+        return centre
+
+    def finish(self) -> None:
+        _store(self.builder, self.total, self.builder.gep(self.base, [self.k]))
 
 
 @intrinsic(prefer_literal=True)
@@ -238,6 +370,20 @@ def _load(builder: Any, pointer: Any, element: Any, count: int) -> Any:
 
 def _store(builder: Any, vector: Any, pointer: Any) -> None:
     builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer())).align = 4
+
+
+def _limit(builder: Any, limit: Any, number: int, element: Any) -> Any:
+    found = builder.load(builder.gep(limit, [I64(number)]))
+    return _repeat(builder, found if element == DOUBLE else builder.fptrunc(found, element), MOST_LANES)
+
+
+def _between(builder: Any, centre: Any, limit: Any, number: int) -> Any:
+    least, most = (_limit(builder, limit, n, centre.type.element) for n in (number, number + 1))
+    return builder.and_(builder.fcmp_ordered(">=", centre, least), builder.fcmp_ordered("<=", centre, most))
+
+
+def _bits(builder: Any, lanes: Any) -> Any:
+    return builder.zext(builder.bitcast(lanes, ir.IntType(MOST_LANES)), I64)
 
 
 def _repeat(builder: Any, number: Any, count: int) -> Any:
