@@ -50,7 +50,7 @@ class SyntheticParts:
 
 
 def _places(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Two of (N, 2) pixels from the middle, anywhere the parts are inside and apart: the first such of several tries."""
+    """Two of (N, 2) pixels from the middle, anywhere the parts are inside and apart: the first such of several."""
     room, apart = (FINE - SHRINK * SIDE) / 2, SHRINK * SIDE
     tried = room * (2 * torch.rand(count, TRIES, 2, 2, generator=generator, device=generator.device) - 1)
     is_apart = (tried[:, :, 0] - tried[:, :, 1]).abs().amax(dim=-1) >= apart  # (N, TRIES)

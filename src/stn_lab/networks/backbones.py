@@ -48,6 +48,9 @@ class Inception(nn.Module):
         UserError: timm has no weights here and cannot fetch them.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, *, pretrained: bool = True) -> None:
         super().__init__()
         import timm
