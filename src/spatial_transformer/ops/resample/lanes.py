@@ -30,6 +30,7 @@ WIDE = (2, 4)  # taps along an axis for which there are groups
 MOST_LANES = 16  # samples in a group
 I32, I64, DOUBLE = ir.IntType(32), ir.IntType(64), ir.DoubleType()
 FAST = ("contract", "nsz")
+EXACT = ("nsz",)  # rounded after each operation; Numba gives its own flags to what has none, and would fuse the two
 
 
 def group_size(taps: int) -> int:
@@ -77,10 +78,10 @@ def place_group(typingctx, dims, points, begin, scale, position, pitch, i):
         found = _load(builder, builder.gep(source, [first]), element, axes * MOST_LANES)
         for axis in range(axes):
             value = _shuffle(builder, found, found, range(axis, axes * MOST_LANES, axes))
-            for place, apply in ((axis, builder.fmul), (axis + 3, builder.fadd)):  # rounded after each
+            for place, apply in ((axis, builder.fmul), (axis + 3, builder.fadd)):
                 number = builder.load(builder.gep(scale, [I64(place)]))
                 number = number if element == DOUBLE else builder.fptrunc(number, element)
-                value = apply(value, _repeat(builder, number, MOST_LANES))
+                value = apply(value, _repeat(builder, number, MOST_LANES), flags=EXACT)
             _store(builder, value, builder.gep(position, [builder.add(builder.mul(I64(axis), pitch), i)]))
         return context.get_dummy_value()
 
