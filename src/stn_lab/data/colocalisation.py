@@ -1,7 +1,7 @@
 """Co-localisation: a hundred images with the same kind of digit somewhere in each, to be found without being told.
 
-Source: Jaderberg et al. (2015), appendix A.2. There it is open how random patches are drawn; here their size is uniform
-from a fifth of the image's side to all of it, their place uniform where they lie inside.
+Source: Jaderberg et al. (2015), appendix A.2. There it is open how random patches are drawn; here they are as large as a
+digit's frame, anywhere within the image.
 """
 
 from dataclasses import dataclass
@@ -69,6 +69,6 @@ class Pairs:
         device, count = generator.device, len(index)
         further = 1 + torch.randint(len(images) - 1, index.shape, generator=generator, device=device)
         pair = torch.stack([images.images[index], images.images[(index + further) % len(images)]], dim=1)
-        chance = torch.rand(count, 3, generator=generator, device=device)
-        scale = 0.2 + 0.8 * chance[:, :1]
-        return pair, torch.cat([scale, (2 * chance[:, 1:] - 1) * (1 - scale)], dim=1)
+        scale = torch.full((count, 1), SIDE / images.images.shape[-1], device=device)
+        shift = (2 * torch.rand(count, 2, generator=generator, device=device) - 1) * (1 - scale)
+        return pair, torch.cat([scale, shift], dim=1)

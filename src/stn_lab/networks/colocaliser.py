@@ -3,10 +3,14 @@
 Source: Jaderberg et al. (2015), appendix A.2.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from spatial_transformer import Attention, SpatialTransformer
+from spatial_transformer.guards import Bound
 
 from ..data.digits import SIDE
 
@@ -40,14 +44,20 @@ class Colocaliser(nn.Module):
 
     def __init__(self, classifier: nn.Sequential) -> None:
         super().__init__()
-        self.transformer = SpatialTransformer(ColocalisationLocaliser(), Attention(), (SIDE, SIDE))
+        bound = Bound(low=(0.2, -math.inf, -math.inf), high=(1.05, math.inf, math.inf))
+        self.transformer = SpatialTransformer(ColocalisationLocaliser(), Attention(), (SIDE, SIDE), bound=bound)
         self.classifier = classifier.requires_grad_(False)
 
     def encode(self, crops: Tensor) -> Tensor:
-        """(N, 1, 28, 28) to (N, F): what the three layers of the classifier make of a crop, side by side."""
+        """(N, 1, 28, 28) to (N, F): what the three layers of the classifier make of a crop, side by side.
+
+        Each layer has the same length whatever the crop, so that no layer drowns the others; squared distances of the
+        whole are about 1, as the margin is.
+        """
         activations = []
         for layer in self.classifier:
             crops = layer(crops)
             if isinstance(layer, nn.ReLU | nn.Linear):  # after pooling; the last one has neither, nor a softmax
-                activations.append(crops.flatten(1))
-        return torch.cat(activations, dim=1).float()  # in half precision a margin of 1 is lost in their distances
+                # in half precision distances would be lost
+                activations.append(F.normalize(crops.flatten(1).float(), dim=1))
+        return torch.cat(activations, dim=1) / (2 * len(activations)) ** 0.5

@@ -10,10 +10,13 @@ from ..networks.colocaliser import Colocaliser
 from .module import TrainingModule
 
 MARGIN = 1.0
+STAY = 3.0  # to look at nothing, twice, is alike as well: what a half-width beyond the image costs
 
 
 class ColocalisationTraining(TrainingModule):
     """A triplet hinge loss: windows of two images are to be more alike than one of them and a random patch.
+
+    Windows pay for leaving the image, where everything is alike.
 
     Batches are those of `Pairs`. The network is a `Colocaliser`.
 
@@ -34,15 +37,21 @@ class ColocalisationTraining(TrainingModule):
         network = self.network
         assert isinstance(network, Colocaliser)
         pairs, theta = batch  # (N, 2, 1, H, W), (N, 3)
-        found, other = network.encode(network.transformer(pairs.flatten(0, 1))).unflatten(0, (len(pairs), 2)).unbind(1)
+        crops, windows = network.transformer(pairs.flatten(0, 1), return_theta=True)
+        found, other = network.encode(crops).unflatten(0, (len(pairs), 2)).unbind(1)
         chance = network.encode(warp(pairs[:, 0], Attention(), theta, network.transformer.size))
-        return hinge(found, other, chance)
+        return hinge(found, other, chance) + STAY * beyond(windows).mean()
 
 
 def hinge(anchor: Tensor, alike: Tensor, unlike: Tensor) -> Tensor:
     """By how much `alike` fails to be nearer to `anchor` than `unlike`, by a margin: the mean over (N, F) encodings."""
     near, far = ((anchor - other).square().sum(dim=1) for other in (alike, unlike))
     return F.relu(near - far + MARGIN).mean()
+
+
+def beyond(theta: Tensor) -> Tensor:
+    """(N,) how far (N, 3) attention windows reach out of the image, along both axes together, in half-widths."""
+    return F.relu(theta[:, :1].abs() + theta[:, 1:].abs() - 1).sum(dim=1)
 
 
 def overlap(theta: Tensor, boxes: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from stn_lab.recipes import TABLES
 from stn_lab.recipes.table import Estimate
 from stn_lab.reproduce import page
 from stn_lab.reproduce.results import Results
-from stn_lab.training.colocalisation import ColocalisationTraining, hinge, overlap
+from stn_lab.training.colocalisation import ColocalisationTraining, beyond, hinge, overlap
 from stn_lab.training.config import Budget
 
 TABLE = TABLES["table5"]
@@ -91,14 +91,13 @@ def test_a_pair_is_two_different_images_any_two(hidden):
     assert len(((partner - index) % 100).unique()) == 99
 
 
-def test_random_patches_lie_within_the_image(hidden):
+def test_random_patches_are_as_large_as_a_digit_and_lie_anywhere_within_the_image(hidden):
     _, _, theta = draw(hidden)
     scale, shift = theta[:, :1], theta[:, 1:]
-    assert scale.min() == pytest.approx(0.2, abs=0.01)
-    assert scale.max() == pytest.approx(1.0, abs=0.01)
+    assert scale.unique().item() == pytest.approx(28 / 84)
     assert (shift.abs() + scale).max() <= 1 + 1e-6
-    assert shift.min() < -0.7
-    assert shift.max() > 0.7
+    assert shift.amin(dim=0).tolist() == pytest.approx([-2 / 3, -2 / 3], abs=0.01)
+    assert shift.amax(dim=0).tolist() == pytest.approx([2 / 3, 2 / 3], abs=0.01)
 
 
 # what is learnt
@@ -123,7 +122,8 @@ def test_an_encoding_is_all_layers_side_by_side(network):
     first = F.relu(F.max_pool2d(conv1(crops), 2, ceil_mode=True))
     second = F.relu(F.max_pool2d(conv2(first), 2, ceil_mode=True))
     parts = [first.flatten(1), second.flatten(1), linear(second.flatten(1))]
-    torch.testing.assert_close(network.encode(crops), torch.cat(parts, dim=1))
+    expected = torch.cat([part / part.norm(dim=1, keepdim=True) for part in parts], dim=1) / 6**0.5
+    torch.testing.assert_close(network.encode(crops), expected)
 
 
 def test_the_loss_compares_two_windows_and_a_patch_of_the_first_image(network, hidden):
@@ -134,7 +134,14 @@ def test_the_loss_compares_two_windows_and_a_patch_of_the_first_image(network, h
     expected = hinge(*(network.encode(crop) for crop in crops))
     assert expected > 0
     training = ColocalisationTraining(network, Budget())
-    assert training._loss((pair, theta)).item() == pytest.approx(expected.item(), rel=1e-4)
+    outside = beyond(network.transformer.theta(pair.flatten(0, 1))).mean()
+    assert outside > 0
+    assert training._loss((pair, theta)).item() == pytest.approx((expected + 3 * outside).item(), rel=1e-4)
+
+
+def test_a_window_is_beyond_by_what_reaches_out():
+    theta = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, -0.5], [0.5, 0.75, 0.0], [0.5, -0.75, 0.75], [-1.5, 0.0, 0.0]])
+    assert beyond(theta).tolist() == [0.0, 0.0, 0.25, 0.5, 1.0]
 
 
 def test_only_the_localiser_learns_and_it_begins_with_the_whole_image(network, hidden):
