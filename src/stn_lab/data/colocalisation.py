@@ -1,7 +1,7 @@
 """Co-localisation: a hundred images with the same kind of digit somewhere in each, to be found without being told.
 
-Source: Jaderberg et al. (2015), appendix A.2. There it is open how random patches are drawn; here they are as large as a
-digit's frame, anywhere within the image.
+Source: Jaderberg et al. (2015), appendix A.2. There it is open how random patches are drawn; here they are as large as
+a digit's frame, anywhere within the image.
 """
 
 from dataclasses import dataclass
