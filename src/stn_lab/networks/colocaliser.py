@@ -44,7 +44,7 @@ class Colocaliser(nn.Module):
 
     def __init__(self, classifier: nn.Sequential) -> None:
         super().__init__()
-        bound = Bound(low=(0.2, -math.inf, -math.inf), high=(1.05, math.inf, math.inf))
+        bound = Bound(low=(0.3, -math.inf, -math.inf), high=(1.05, math.inf, math.inf))
         self.transformer = SpatialTransformer(ColocalisationLocaliser(), Attention(), (SIDE, SIDE), bound=bound)
         self.classifier = classifier.requires_grad_(False)
 

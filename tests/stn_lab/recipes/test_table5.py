@@ -152,6 +152,13 @@ def test_only_the_localiser_learns_and_it_begins_with_the_whole_image(network, h
     assert network.transformer.regression.weight.grad.abs().max() > 0
 
 
+@pytest.mark.parametrize(("asked", "side"), [(-100.0, 0.3), (1.0, 1.0), (100.0, 1.05)])
+def test_windows_are_nearly_a_digit_s_frame_at_least(network, hidden, asked, side):
+    with torch.no_grad():
+        network.transformer.regression.bias[0] = asked
+    assert network.transformer.theta(hidden.images[:1])[0, 0].item() == pytest.approx(side, abs=1e-6)
+
+
 def test_the_localiser_is_small():
     localiser = TABLE.rows[0].build("0", 64).transformer.localiser
     assert sum(weight.numel() for weight in localiser.parameters()) == 8 * 82 + 8 * 649 + 8 * 9
