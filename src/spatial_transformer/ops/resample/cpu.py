@@ -1,28 +1,29 @@
-"""The CPU backend: hands tensors to the compiled loops in `loops.py`, on PyTorch's own threads."""
+"""The CPU backend: hands tensors to the kernels of `loops.py`, on PyTorch's own threads."""
 
 import ctypes
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..parallel import parallel_for
-from . import blocks, compiled, lanes, loops
+from . import loops
 from .how import How
+from .job import LINEAR, POINTS, PROJECTIVE, Job
 from .layout import empty
+from .variant import PIXELS, PLANES, Variant
 
-# From so many channels on that lie next to each other, work runs along them instead of along the samples.
+# From so many channels on that lie next to each other, samples are read one by one, with their channels in vectors.
 MANY_CHANNELS = 8
+# Columns and rows of a tile of the output; of given points, that many in all.
+TILE = (128, 16)
 # A task should be worth starting a thread for: samples times channels.
 SMALLEST_TASK = 8192
-# A set of samples is divided into at most so many chunks, an image into at most so many bands. Neither may depend on
-# the number of threads: the order of summation does not.
-CHUNKS, BANDS, ROWS_PER_BAND = 256, 16, 64
-
-ELEMENTS = {torch.float32: np.float32, torch.float64: np.float64}
+# An image is divided into at most so many bands, each at least so high. Neither may depend on the number of threads: the
+# order of summation does not.
+BANDS, ROWS_PER_BAND = 16, 64
 
 
 def pull(
@@ -30,8 +31,8 @@ def pull(
 ) -> Tensor:
     """See `operators.pull`."""
     samples = empty(image, source.shape[0], image.shape[1], target or source.shape[1:2], like=image)
-    job = _Job(image, samples, source, direction, index, target, how)
-    job.run("pull", tasks=job.chunks * len(source))
+    call = _Call(image, samples, source, direction, index, target, how)
+    call.run("pull", call.tiles * len(source))
     return samples
 
 
@@ -45,17 +46,17 @@ def push(
     shape: Sequence[int],
 ) -> Tensor:
     """See `operators.push`."""
-    image = empty(samples, shape[0], samples.shape[1], shape[1:], like=samples)
-    job = _Job(image, samples, source, direction, None, target, how)
+    image = empty(samples, shape[0], samples.shape[1], shape[1:], like=samples).zero_()
+    call = _Call(image, samples, source, direction, None, target, how)
     if index is not None:  # the sets of points of each image, in their order
         counts = torch.bincount(index, minlength=shape[0])
-        members, starts = job.keep(index.argsort(stable=True)), job.keep(F.pad(counts.cumsum(0), (1, 0)))
-        job.job.members, job.job.starts = members.data_ptr(), starts.data_ptr()
+        members, starts = call.keep(index.argsort(stable=True)), call.keep(F.pad(counts.cumsum(0), (1, 0)))
+        call.job.members, call.job.starts = members.data_ptr(), starts.data_ptr()
     bands = max(1, min(BANDS // max(1, shape[0]), math.ceil(shape[1] / ROWS_PER_BAND)))
-    if job.job.kind != compiled.LINEAR:  # whose blocks cannot be passed over without placing them
+    if call.kind != LINEAR:  # whose rows cannot be passed over without placing their samples
         bands = min(bands, 4)
-    job.job.bands = bands
-    job.run("push", tasks=bands * shape[0])
+    call.job.bands = bands
+    call.run("push", bands * shape[0])
     return image
 
 
@@ -69,17 +70,17 @@ def slope(
     how: How,
 ) -> Tensor:
     """See `operators.slope`."""
-    job = _Job(image, samples, source, direction, index, target, how)
+    call = _Call(image, samples, source, direction, index, target, how)
     if target:
-        result = job.keep(torch.empty(len(source), job.chunks, *source.shape[1:], dtype=torch.float64))
+        result = call.keep(torch.empty(len(source), call.tiles, *source.shape[1:], dtype=torch.float64))
     else:
         result = torch.empty(source.shape, dtype=source.dtype)
-    job.job.sets, job.job.result = job.dims, result.data_ptr()
-    job.run("slope", tasks=job.chunks * len(source))
+    call.job.result = result.data_ptr()
+    call.run("slope", call.tiles * len(source))
     return result.sum(dim=1).to(source.dtype) if target else result
 
 
-class _Job:
+class _Call:
     """What a kernel is told, and the tensors whose addresses it is told."""
 
     def __init__(
@@ -93,62 +94,51 @@ class _Job:
         how: How,
     ) -> None:
         self._kept: list[Tensor] = []
-        self.dims = image.ndim - 2
-        size = tuple(image.shape[2:])
+        size, dims = tuple(image.shape[2:]), image.ndim - 2
         flat = self.keep(samples.flatten(2))
         source = self.keep(source.double().contiguous() if target else _together(source.to(image.dtype)))
-        taps, total = how.taps, how.taps**self.dims
-        count = math.prod(target) if target else source.shape[1]
-        block = compiled.block_length(total)
-        parts = -(-count // block)
-        per_chunk = max(1, -(-parts // CHUNKS))
-        self.chunks = -(-parts // per_chunk)
-        self.samples_per_chunk = per_chunk * block * image.shape[1]
-        # Offsets within a channel fit 32 bits, which are gathered faster, but for the largest volumes.
+        self.kind = POINTS if not target else LINEAR if source.shape[1] == dims else PROJECTIVE
+        output = tuple(target[::-1]) if target else (source.shape[1], 1)
+        output = (*output, 1)[:3]
+        tile = TILE if target else (TILE[0] * TILE[1], 1)
+        across = -(-output[0] // tile[0])
+        self.tiles = across * -(-output[1] * output[2] // tile[1])
+        self.samples_per_tile = min(tile[0], output[0]) * min(tile[1], output[1] * output[2]) * image.shape[1]
+        # Offsets within a channel fit 32 bits, but for the largest volumes.
         extent = sum((n - 1) * step for n, step in zip(size, image.stride()[2:], strict=True))
-        self.integer = np.int32 if extent < 2**31 else np.int64
         along = all(tensor.stride(1) == 1 for tensor in (image, flat)) and image.shape[1] >= MANY_CHANNELS
-
-        self.element = ELEMENTS[image.dtype]
-        wide = direction is None and not along and image.stride(-1) == 1 and taps in lanes.WIDE
-        self.variant = (taps, self.dims) if wide else (0, 0)
+        self.variant = Variant(
+            double=image.dtype == torch.float64,
+            large=extent >= 2**31,
+            dims=dims,
+            taps=how.taps,
+            kind=self.kind,
+            directional=direction is not None,
+            layout=PIXELS if along and False else PLANES,
+            dense=image.stride(-1) == 1 and flat.stride(2) == 1,
+        )
         scale, shift = how.to_pixels(size)
-        numbers = how.numbers(image.dtype)
-        job = self.job = compiled.Job(
-            dims=self.dims,
-            taps=taps,
-            total=total,
-            block=block,
-            pitch=block + lanes.MOST_LANES,
+        job = self.job = Job(
             image=image.data_ptr(),
             image_step=image.stride(0),
             channel_step=image.stride(1),
+            channels=image.shape[1],
             size=size[::-1],
             step=image.stride()[:1:-1],
-            channels=image.shape[1],
             samples=flat.data_ptr(),
             samples_step=flat.stride(),
-            count=count,
             source=source.data_ptr(),
-            source_step=source.stride(),
-            kind=compiled.POINTS,
-            blocks=parts,
-            blocks_per_chunk=per_chunk,
-            chunks=self.chunks,
+            source_step=source.stride(0),
+            target=output,
+            tile=tile,
+            tiles=(across, self.tiles),
+            bands=1,
+            padding=tuple(how.padding[::-1]),
             scale=scale,
             shift=shift,
-            padding=tuple(how.padding[::-1]),
-            table=numbers.data_ptr(),
-            fill=numbers[-1:].data_ptr(),
-            bands=1,
-            sets=1,
-            along=along,
-            wide=wide,
-            prepare=blocks.prepare(self.element, self.integer).address,
+            fill=how.fill,
+            table=how.numbers(torch.float64).data_ptr(),
         )
-        if target:
-            job.kind = compiled.LINEAR if source.shape[1] == self.dims else compiled.PROJECTIVE
-            job.target = tuple(target[::-1])
         if direction is not None:
             direction = self.keep(direction.to(image.dtype))
             job.direction, job.direction_step = direction.data_ptr(), direction.stride()
@@ -160,14 +150,13 @@ class _Job:
         self._kept.append(tensor)
         return tensor
 
-    def run(self, operation: str, *, tasks: int) -> None:
+    def run(self, operation: str, tasks: int) -> None:
         if not tasks:
             return
-        kernel = getattr(loops, operation)(self.element, self.integer, *self.variant)
         each_on = parallel_for()
         assert each_on is not None
-        grain = max(1, SMALLEST_TASK // max(1, self.samples_per_chunk)) if operation != "push" else 1
-        each_on(0, tasks, grain, kernel.address, ctypes.addressof(self.job))
+        grain = max(1, SMALLEST_TASK // max(1, self.samples_per_tile)) if operation != "push" else 1
+        each_on(0, tasks, grain, loops.address(operation, self.variant), ctypes.addressof(self.job))
 
 
 def _together(points: Tensor) -> Tensor:

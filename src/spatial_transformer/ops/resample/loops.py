@@ -1,424 +1,331 @@
-"""Stage 3 of the CPU backend: a block's taps, blended over the channels.
+"""The three operators as kernels for the CPU.
 
     pull        samples of images: a sample is the weighted sum of its taps
     push        the transpose: a sample is added to its taps
     slope       the gradient with respect to points or matrices: taps, weighted with slopes, times the sample's gradient
 
-The samples all of whose taps are inside are blended without tests, in one of three ways: along the channels, if there
-are many and they lie next to each other; in groups of lanes (`lanes.py`), if the taps do along x; or one tap after the
-other. The edges come after them.
+A task of `pull` and `slope` is a tile of the output of one set of points; one of `push` is a band of an image, which no
+other task writes to. Nothing depends on the number of threads.
 """
 
-import functools
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import numpy as np
-from numba import carray, types
-
-from .compiled import (
-    JOBS,
-    MEMORY,
-    POINTS,
-    PROJECTIVE,
-    SOURCE,
-    address_of,
-    at,
-    block,
-    call,
-    inline,
-    kernel,
-    room,
-    scratch,
-)
-from .lanes import group_size, pull_group, push_group, slope_group
-
-RANGE = (types.int64, types.int64, JOBS)  # begin, end, job
+from . import compiled
+from .job import FIELDS, LINEAR, PROJECTIVE
+from .lanes import F64, I64, LANES, Kernel, Value, Variable, choose
+from .positions import Positions, Row
+from .taps import Taps
+from .tiles import Group, groups, tile_of
+from .variant import Variant
 
 
-@functools.cache
-def pull(element: type, integer: type, taps: int, dims: int) -> Any:
-    """The compiled function; a task is a chunk of the samples of a set of points.
+def address(operation: str, variant: Variant) -> int:
+    """The address of a kernel, compiled when it is first asked for."""
+    return compiled.address(operation, variant, lambda: _WRITERS[operation](variant))
+
+
+class _Samples:
+    """What the operators share: the tensors of a call, as pointers.
 
     Args:
-        element: of image and samples, float32 or float64.
-        integer: of offsets, int32 or int64.
-        taps: along an axis, if they are blended in groups; 0 stands for any number.
-        dims: axes; likewise.
+        kernel: where instructions are written.
+        variant: of it.
     """
-    source, group = SOURCE, group_size(max(1, taps))
 
-    def function(begin, end, jobs):
-        source  # noqa: B018
-        memory = scratch(MEMORY, np.int64)
-        job, work, arrays = carray(jobs, (1,))[0], block(memory), room(address_of(memory), element, integer)
-        image, samples, index = at(job.image, element), at(job.samples, element), at(job.index, np.int64)
-        table, fill, zero = at(job.table, element), at(job.fill, element)[0], element(0)
-        sizes = (job.pitch, job.step[1], job.step[2])
-        work.low, work.high = 0, job.size[job.dims - 1]
-        for task in range(begin, end):
-            m, chunk = task // job.chunks, task % job.chunks * job.blocks_per_chunk
-            pixels = (m if job.index == 0 else index[m]) * job.image_step
-            for number in range(chunk, min(chunk + job.blocks_per_chunk, job.blocks)):
-                to = _begin(job, work, m, number)
-                touched = call(job.prepare, jobs, memory) != 0
-                if not touched or work.inside + work.edges < work.count:
-                    _fill(job, work, samples, to, zero if job.direction else fill)
-                if not touched:
-                    continue
-                if job.along:
-                    _pull_along(job, work, arrays, image, pixels, samples, to, zero)
-                    _pull_edges_along(job, work, arrays, image, pixels, samples, to, fill, zero)
-                    continue
-                for c in range(job.channels):
-                    channel, there = pixels + c * job.channel_step, to + c * job.samples_step[1]
-                    if taps:
-                        for k in range(0, work.inside, group):
-                            base, fraction, value = arrays.base, arrays.fraction, arrays.value
-                            pull_group(taps, dims, sizes, image, channel, base, fraction, table, value, k)
-                    else:
-                        _pull(job, work, arrays, image, channel, zero)
-                    _store(job, work, arrays, samples, there)
-                    _pull_edges(job, work, arrays, image, channel, samples, there, fill, zero)
+    def __init__(self, kernel: Kernel, variant: Variant) -> None:
+        self.kernel, self.variant, job = kernel, variant, kernel.job
+        self.image = kernel.pointer(job.image, variant.element)
+        self.samples = kernel.pointer(job.samples, variant.element)
+        self.direction = kernel.pointer(job.direction, variant.element)
+        self.fill = job.fill.to(variant.element)
+        self.step = None if variant.dense else job.samples_step[2]
 
-    return kernel(function, *RANGE)
+    def place(self, m: Value, first: Value) -> Value:
+        """Where the samples of a set begin, from a sample on, in the first channel."""
+        offset = first if self.step is None else first * self.step
+        return self.samples.at(m * self.kernel.job.samples_step[0] + offset)
+
+    def image_of(self, m: Value) -> Value:
+        """The image that a set of points reads."""
+        job, number = self.kernel.job, self.kernel.variable(m)
+        with self.kernel.when(~job.index.is_(0)):
+            number.set(self.kernel.pointer(job.index, I64).at(m).load())
+        return self.image.at(number.get() * job.image_step)
+
+    def directions(self, m: Value, group: Group) -> list[Value]:
+        """The direction of each sample along each axis, in pixels."""
+        if not self.variant.directional:
+            return []
+        kernel, job = self.kernel, self.kernel.job
+        here = self.direction.at(m * job.direction_step[0] + group.first * job.direction_step[1])
+        found = []
+        for axis in range(self.variant.dims):
+            along = here.at(job.direction_step[2] * axis)
+            read = kernel.read(along, group.count, step=job.direction_step[1])
+            found.append(read * job.scale[axis].to(self.variant.element))
+        return found
 
 
-@inline
-def _begin(job, work, m, number):
-    """Turn to a block of a set of points; returns where its samples begin."""
-    work.m, work.start = m, number * job.block
-    work.count = min(job.block, job.count - work.start)
-    return m * job.samples_step[0] + work.start * job.samples_step[2]
+def _pull(variant: Variant) -> str:
+    kernel = Kernel("pull", FIELDS)
+    job, samples, positions = kernel.job, _Samples(kernel, variant), Positions(kernel, variant)
+    last = job.size[variant.dims - 1]
+    taps = Taps(positions, kernel.number(0), last, slopes=False)
+    zero = kernel.lanes(variant.element)
+
+    def blend(m: Value, group: Group, read: Callable[..., None], *source: object, nowhere: Value | None) -> None:
+        """A group, channel by channel."""
+        image, to = samples.image_of(m), samples.place(m, group.first)
+        with kernel.loop(0, job.channels) as c:
+            total = kernel.variable(zero)
+            read(image.at(c * job.channel_step), *source, lambda tap, value: total.add(taps.weights.of(tap) * value))
+            value = total.get()
+            if nowhere is not None:
+                value = choose(nowhere, zero if variant.directional else samples.fill.spread(), value)
+            kernel.write(to.at(c * job.samples_step[1]), value, group.count, samples.step)
+
+    with kernel.loop(kernel.begin, kernel.end) as task, tile_of(kernel, task) as (m, rows, columns):
+        with kernel.loop(*rows) as number:
+            row = positions.row(m, number)
+            with groups(kernel, row, *columns) as group:
+                places, _ = positions.group(m, row, group.start, group.count)
+                direction = samples.directions(m, group)
+                with kernel.either(taps.are_inside(places).all()) as (inside, edge):
+                    with inside:
+                        blend(m, group, taps.read_inside, taps.inside(places, direction), nowhere=None)
+                    with edge, kernel.either(taps.are_outside(places).all()) as (outside, some):
+                        with outside:
+                            to = samples.place(m, group.first)
+                            value = zero if variant.directional else samples.fill.spread()
+                            with kernel.loop(0, job.channels) as c:
+                                kernel.write(to.at(c * job.samples_step[1]), value, group.count, samples.step)
+                        with some:
+                            nowhere = taps.anywhere(places, direction)
+                            blend(m, group, taps.read_anywhere, samples.fill, nowhere=nowhere)
+    return kernel.finish()
 
 
-@inline
-def _fill(job, work, samples, to, value):
-    for c in range(job.channels):
-        for k in range(work.count):
-            samples[to + c * job.samples_step[1] + k * job.samples_step[2]] = value
+def _slope(variant: Variant) -> str:
+    kernel = Kernel("slope", FIELDS)
+    job, samples, positions = kernel.job, _Samples(kernel, variant), Positions(kernel, variant)
+    last = job.size[variant.dims - 1]
+    taps = Taps(positions, kernel.number(0), last, slopes=True)
+    zero = kernel.lanes(variant.element)
+    sums = _MatrixGradient(kernel, variant) if variant.on_grid else None
+
+    def contract(
+        m: Value, group: Group, slopes: Sequence[Variable], read: Callable[..., None], *source: object
+    ) -> None:
+        """Add what each channel of a group contributes to its slopes."""
+        image, of = samples.image_of(m), samples.place(m, group.first)
+        with kernel.loop(0, job.channels) as c:
+            totals = [kernel.variable(zero) for _ in slopes]
+
+            def add(tap: int | Value, value: Value) -> None:
+                for axis, total in enumerate(totals):
+                    total.add(taps.weights.of(tap, axis) * value)
+
+            read(image.at(c * job.channel_step), *source, add)
+            gradient = kernel.read(of.at(c * job.samples_step[1]), group.count, step=samples.step)
+            for slope, total in zip(slopes, totals, strict=True):
+                slope.add(gradient * total.get())
+
+    with kernel.loop(kernel.begin, kernel.end) as task, tile_of(kernel, task) as (m, rows, columns):
+        if sums is not None:
+            sums.begin()
+        with kernel.loop(*rows) as number:
+            row = positions.row(m, number)
+            if sums is not None:
+                sums.begin_row()
+            with groups(kernel, row, *columns) as group:
+                places, inverse = positions.group(m, row, group.start, group.count)
+                direction = samples.directions(m, group)
+                slopes = [kernel.variable(zero) for _ in range(variant.dims)]
+                with kernel.either(taps.are_inside(places).all()) as (inside, edge):
+                    with inside:
+                        contract(m, group, slopes, taps.read_inside, taps.inside(places, direction))
+                    with edge, kernel.when(~taps.are_outside(places).all()):
+                        nowhere = taps.anywhere(places, direction)
+                        contract(m, group, slopes, taps.read_anywhere, samples.fill)
+                        for slope in slopes:
+                            slope.set(choose(nowhere, 0, slope.get()))
+                found = [slope.get() for slope in slopes]
+                if sums is not None:
+                    sums.add(found, group, places, inverse)
+                else:
+                    _write_points(kernel, variant, m, group, found)
+            if sums is not None:
+                sums.end_row(row)
+        if sums is not None:
+            sums.end(task)
+    return kernel.finish()
 
 
-@inline
-def _store(job, work, arrays, samples, to):
-    """The values of the samples inside, to where they belong."""
-    inside, step = 0, job.samples_step[2]
-    for run in range(work.runs):
-        here = to + arrays.begins[run] * step
-        for i in range(arrays.lengths[run]):
-            samples[here + i * step] = arrays.value[inside + i]
-        inside += arrays.lengths[run]
+def _write_points(kernel: Kernel, variant: Variant, m: Value, group: Group, slopes: list[Value]) -> None:
+    """The gradients of points, x, y (, z) next to each other."""
+    job, dims = kernel.job, variant.dims
+    scaled = [slope * job.scale[axis].to(variant.element) for axis, slope in enumerate(slopes)]
+    together = scaled[0].pick(range(2 * LANES), scaled[1])
+    order = [axis * LANES + lane for lane in range(LANES) for axis in range(dims)]
+    if dims == 3:
+        together = together.pick(range(3 * LANES), scaled[2].pick([*range(LANES)] * 2))
+    to = kernel.pointer(job.result, variant.element).at(m * job.source_step + group.first * dims)
+    kernel.write(to, together.pick(order), group.count * dims)
 
 
-@inline
-def _load(job, work, arrays, samples, of):
-    """The opposite of `_store`."""
-    inside, step = 0, job.samples_step[2]
-    for run in range(work.runs):
-        here = of + arrays.begins[run] * step
-        for i in range(arrays.lengths[run]):
-            arrays.value[inside + i] = samples[here + i * step]
-        inside += arrays.lengths[run]
+class _MatrixGradient:
+    """Sums the gradients of positions to that of the matrix they come from, in float64.
 
-
-@inline
-def _shift(job, t):
-    """From the first tap of a sample to tap t."""
-    taps = job.taps
-    return t % taps * job.step[0] + t // taps % taps * job.step[1] + t // taps // taps * job.step[2]
-
-
-@inline
-def _pull(job, work, arrays, image, pixels, zero):
-    for i in range(work.inside):
-        arrays.value[i] = zero
-    for t in range(job.total):
-        shift = pixels + _shift(job, t)
-        for i in range(work.inside):
-            arrays.value[i] += arrays.product[t * job.pitch + i] * image[shift + arrays.base[i]]
-
-
-@inline
-def _pull_edges(job, work, arrays, image, pixels, samples, to, fill, zero):
-    total, pitch, step = job.total, job.pitch, job.samples_step[2]
-    for i in range(work.edges):
-        value = zero
-        for t in range(total):
-            offset = arrays.offset[t * pitch + i]
-            value += arrays.edge_product[t * pitch + i] * (image[pixels + offset] if offset >= 0 else fill)
-        samples[to + arrays.edge[i] * step] = value
-
-
-@inline
-def _pull_along(job, work, arrays, image, pixels, samples, to, zero):
-    total, pitch, step, channels = job.total, job.pitch, job.samples_step[2], job.channels
-    i = 0
-    for run in range(work.runs):
-        for k in range(arrays.begins[run], arrays.begins[run] + arrays.lengths[run]):
-            here, first = to + k * step, pixels + arrays.base[i]
-            for c in range(channels):
-                samples[here + c] = zero
-            for t in range(total):
-                weight, of = arrays.product[t * pitch + i], first + _shift(job, t)
-                for c in range(channels):
-                    samples[here + c] += weight * image[of + c]
-            i += 1
-
-
-@inline
-def _pull_edges_along(job, work, arrays, image, pixels, samples, to, fill, zero):
-    total, pitch, step, channels = job.total, job.pitch, job.samples_step[2], job.channels
-    for i in range(work.edges):
-        here, constant = to + arrays.edge[i] * step, zero
-        for t in range(total):
-            if arrays.offset[t * pitch + i] < 0:
-                constant += arrays.edge_product[t * pitch + i] * fill
-        for c in range(channels):
-            samples[here + c] = constant
-        for t in range(total):
-            weight, of = arrays.edge_product[t * pitch + i], pixels + arrays.offset[t * pitch + i]
-            if of >= pixels:
-                for c in range(channels):
-                    samples[here + c] += weight * image[of + c]
-
-
-@functools.cache
-def push(element: type, integer: type, taps: int, dims: int) -> Any:
-    """The compiled function; a task is a band of an image. Arguments as for `pull`.
-
-    A pixel is written by one task only, and always in the same order: the sum is the same to the last bit however many
-    threads there are.
+    For each row of the matrix: the sums over the samples of a tile of the gradient itself, and of the gradient times
+    each coordinate of the sample's place in the output.
     """
-    source, group, rows = SOURCE, group_size(max(1, taps)), taps if dims == 2 else taps * taps
 
-    def function(begin, end, jobs):
-        source  # noqa: B018
-        memory = scratch(MEMORY, np.int64)
-        job, work, arrays = carray(jobs, (1,))[0], block(memory), room(address_of(memory), element, integer)
-        image, samples, table = at(job.image, element), at(job.samples, element), at(job.table, element)
-        sizes = (job.pitch, job.step[1], job.step[2])
-        members, starts = at(job.members, np.int64), at(job.starts, np.int64)
-        last, alone = job.dims - 1, job.members == 0
-        for task in range(begin, end):
-            n, band = task // job.bands, task % job.bands
-            pixels = n * job.image_step
-            work.low, work.high = band * job.size[last] // job.bands, (band + 1) * job.size[last] // job.bands
-            _clear(job, image, pixels + work.low * job.step[last], pixels + work.high * job.step[last], element(0))
-            for member in range(n if alone else starts[n], n + 1 if alone else starts[n + 1]):
-                for number in range(job.blocks):
-                    of = _begin(job, work, member if alone else members[member], number)
-                    if call(job.prepare, jobs, memory) == 0:
-                        continue
-                    if job.along:
-                        _push_along(job, work, arrays, image, pixels, samples, of)
-                    for c in range(job.channels):
-                        channel, there = pixels + c * job.channel_step, of + c * job.samples_step[1]
-                        if not job.along:
-                            _load(job, work, arrays, samples, there)
-                            if taps:
-                                for k in range(0, work.inside, group):
-                                    push_group(
-                                        taps, dims, sizes, arrays.fraction, table, arrays.value, arrays.product, k
-                                    )
-                                _scatter(job, work, arrays, image, channel, taps, rows)
-                            else:
-                                _push(job, work, arrays, image, channel)
-                        _push_edges(job, work, arrays, image, channel, samples, there)
+    def __init__(self, kernel: Kernel, variant: Variant) -> None:
+        self.kernel, self.variant = kernel, variant
+        self.height = variant.dims + (variant.kind == PROJECTIVE)
+        zero = kernel.lanes(F64)
+        self._row = [[kernel.variable(zero) for _ in range(2)] for _ in range(self.height)]  # along x, and plain
+        self._total = [[kernel.variable(zero) for _ in range(variant.dims + 1)] for _ in range(self.height)]
 
-    return kernel(function, *RANGE)
+    def begin(self) -> None:
+        for entries in self._total:
+            for entry in entries:
+                entry.set(self.kernel.lanes(F64))
 
+    def begin_row(self) -> None:
+        for entries in self._row:
+            for entry in entries:
+                entry.set(self.kernel.lanes(F64))
 
-@inline
-def _clear(job, image, begin, end, zero):
-    planes = 1 if job.channel_step < job.step[0] else job.channels  # channels last lie within the pixels
-    for c in range(planes):
-        for i in range(begin + c * job.channel_step, end + c * job.channel_step):
-            image[i] = zero
+    def add(self, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
+        job = self.kernel.job
+        values = [choose(group.fresh, slope.to(F64), 0) for slope in slopes]
+        rows = [value * job.scale[axis] for axis, value in enumerate(values)]
+        if inverse is not None:  # the homogeneous coordinate divides all others
+            last = self.kernel.lanes(F64)
+            for axis, value in enumerate(values):
+                last = last - value * choose(group.fresh, places[axis] - job.shift[axis], 0)
+            rows = [row * inverse for row in [*rows, last]]
+        width = job.target[0].to(F64)
+        x = ((self.kernel.counting(F64) + group.start.to(F64)) * 2 + (1 - width)) * (1 / width)
+        for (along, plain), value in zip(self._row, rows, strict=True):
+            along.add(value * x)
+            plain.add(value)
 
+    def end_row(self, row: Row) -> None:
+        for total, (along, plain) in zip(self._total, self._row, strict=True):
+            total[0].add(along.get())
+            for entry, coordinate in zip(total[1:], row.across, strict=False):
+                entry.add(plain.get() * coordinate)
+            total[-1].add(plain.get())
 
-@inline
-def _scatter(job, work, arrays, image, pixels, taps, rows):
-    """The number of taps is known to the compiler."""
-    base, product, pitch, y, z = arrays.base, arrays.product, job.pitch, job.step[1], job.step[2]
-    for i in range(work.inside):
-        first = pixels + base[i]
-        for row in range(rows):
-            to = first + row % taps * y + row // taps * z
-            for t in range(taps):
-                image[to + t] += product[(row * taps + t) * pitch + i]
+    def end(self, task: Value) -> None:
+        columns = self.variant.dims + 1
+        to = self.kernel.pointer(self.kernel.job.result, F64).at(task * (self.height * columns))
+        for i, entries in enumerate(self._total):
+            for j, entry in enumerate(entries):
+                to.at(i * columns + j).store(entry.get().sum())
 
 
-@inline
-def _push(job, work, arrays, image, pixels):
-    total, pitch = job.total, job.pitch
-    for i in range(work.inside):
-        value, first = arrays.value[i], pixels + arrays.base[i]
-        for t in range(total):
-            image[first + _shift(job, t)] += arrays.product[t * pitch + i] * value
+def _push(variant: Variant) -> str:
+    kernel = Kernel("push", FIELDS)
+    job, samples, positions = kernel.job, _Samples(kernel, variant), Positions(kernel, variant)
+    last = variant.dims - 1
+    low, high = kernel.variable(kernel.number(0)), kernel.variable(kernel.number(0))
+    taps = Taps(positions, kernel.number(0), kernel.number(0), slopes=False)
+    product = kernel.room(variant.element, variant.total * LANES)
+    offsets = kernel.room(variant.integer, LANES)
+
+    def weigh(gradient: Value) -> None:
+        def one(tap: int | Value) -> None:
+            product.at(tap * LANES).store(taps.weights.of(tap) * gradient)
+
+        kernel.repeat(variant.total, one)
+
+    def add(to: Value, value: Value) -> None:
+        to.store(to.load() + value)
+
+    def scatter_inside(channel: Value, first: list[Value]) -> None:
+        def one(row: int | Value) -> None:
+            for lane in _SPREAD:  # samples next to each other share pixels, and would wait for each other
+                for tap in range(variant.taps):
+                    t = row * variant.taps + tap
+                    add(channel.at(first[lane] + taps.shift(t)), product.at(t * LANES + lane).load())
+
+        kernel.repeat(variant.rows, one, unrolled=2)
+
+    def scatter_anywhere(channel: Value) -> None:
+        def one(tap: int | Value) -> None:
+            offset, there = taps.reach(tap)
+            offsets.store(choose(there, offset, -1))
+            with kernel.loop(0, LANES) as lane:
+                offset = offsets.at(lane).load().to(I64)
+                with kernel.when(offset >= 0):
+                    add(channel.at(offset), product.at(tap * LANES + lane).load())
+
+        kernel.repeat(variant.total, one, unrolled=1)
+
+    def one_set(m: Value, image: Value) -> None:
+        with kernel.loop(0, job.target[1] * job.target[2]) as number:
+            row = positions.row(m, number)
+            begin, end = _columns(kernel, variant, row, low.get(), high.get())
+            with groups(kernel, row, begin, end) as group:
+                places, _ = positions.group(m, row, group.start, group.count)
+                with kernel.when(~taps.are_outside(places).all()):
+                    direction = samples.directions(m, group)
+                    of = samples.place(m, group.first)
+                    with kernel.either(taps.are_inside(places).all()) as (inside, edge):
+                        with inside:
+                            first = taps.inside(places, direction)
+                            with kernel.loop(0, job.channels) as c:
+                                gradient = kernel.read(of.at(c * job.samples_step[1]), group.count, step=samples.step)
+                                weigh(choose(group.fresh, gradient, 0))
+                                scatter_inside(image.at(c * job.channel_step), first)
+                        with edge:
+                            nowhere = taps.anywhere(places, direction)
+                            with kernel.loop(0, job.channels) as c:
+                                gradient = kernel.read(of.at(c * job.samples_step[1]), group.count, step=samples.step)
+                                weigh(choose(group.fresh & ~nowhere, gradient, 0))
+                                scatter_anywhere(image.at(c * job.channel_step))
+
+    with kernel.loop(kernel.begin, kernel.end) as task:
+        n, band = task // job.bands, task % job.bands
+        image = samples.image.at(n * job.image_step)
+        low.set(band * job.size[last] // job.bands)
+        high.set((band + 1) * job.size[last] // job.bands)
+        taps.low, taps.high = low.get(), high.get()
+        begin, end, is_shared = kernel.variable(n), kernel.variable(n + 1), ~job.members.is_(0)
+        with kernel.when(is_shared):
+            starts = kernel.pointer(job.starts, I64)
+            begin.set(starts.at(n).load())
+            end.set(starts.at(n + 1).load())
+        with kernel.loop(begin.get(), end.get()) as member:
+            m = kernel.variable(member)
+            with kernel.when(is_shared):
+                m.set(kernel.pointer(job.members, I64).at(member).load())
+            one_set(m.get(), image)
+    return kernel.finish()
 
 
-@inline
-def _push_edges(job, work, arrays, image, pixels, samples, of):
-    total, pitch, step = job.total, job.pitch, job.samples_step[2]
-    for i in range(work.edges):
-        value = samples[of + arrays.edge[i] * step]
-        for t in range(total):
-            offset = arrays.offset[t * pitch + i]
-            if offset >= 0:
-                image[pixels + offset] += arrays.edge_product[t * pitch + i] * value
+# An order of the lanes in which neighbours are far apart.
+_SPREAD = [lane for start in range(4) for lane in range(start, LANES, 4)]
 
 
-@inline
-def _push_along(job, work, arrays, image, pixels, samples, of):
-    total, pitch, step, channels = job.total, job.pitch, job.samples_step[2], job.channels
-    i = 0
-    for run in range(work.runs):
-        for k in range(arrays.begins[run], arrays.begins[run] + arrays.lengths[run]):
-            here, first = of + k * step, pixels + arrays.base[i]
-            for t in range(total):
-                weight, to = arrays.product[t * pitch + i], first + _shift(job, t)
-                for c in range(channels):
-                    image[to + c] += weight * samples[here + c]
-            i += 1
+def _columns(kernel: Kernel, variant: Variant, row: Row, low: Value, high: Value) -> tuple[Value, Value]:
+    """The columns of a row of the output that may touch a band: for a linear map, an interval."""
+    job = kernel.job
+    begin, end = kernel.variable(kernel.number(0)), kernel.variable(job.target[0])
+    if variant.kind == LINEAR:
+        line, width = row.lines[-1], job.target[0].to(F64)
+        filled = job.padding[variant.dims - 1].is_(0)
+        with kernel.when(row.near & filled & (job.bands > 1) & ~line.step.is_(0)):
+            ends = [
+                ((limit - line.begin) / line.step).most(-1).least(width + 1)
+                for limit in ((low - variant.taps - 1).to(F64), (high + variant.taps + 1).to(F64))
+            ]
+            begin.set(ends[0].least(ends[1]).floor().to(I64).most(0))
+            end.set((ends[0].most(ends[1]).floor().to(I64) + 1).least(job.target[0]))
+    return begin.get(), end.get()
 
 
-@functools.cache
-def slope(element: type, integer: type, taps: int, dims: int) -> Any:
-    """The compiled function; a task is a chunk of the samples of a set of points. Arguments as for `pull`.
-
-    The gradient with respect to a matrix is summed over the chunk in float64; the gradients of points are not kept.
-    """
-    source, group = SOURCE, group_size(max(1, taps))
-
-    def function(begin, end, jobs):
-        source  # noqa: B018
-        memory = scratch(MEMORY, np.int64)
-        job, work, arrays = carray(jobs, (1,))[0], block(memory), room(address_of(memory), element, integer)
-        image, samples, index = at(job.image, element), at(job.samples, element), at(job.index, np.int64)
-        points, matrices, fill = at(job.result, element), at(job.result, np.float64), at(job.fill, element)[0]
-        table, sizes, zero = at(job.table, element), (job.pitch, job.step[1], job.step[2]), element(0)
-        work.low, work.high = 0, job.size[job.dims - 1]
-        entries = (job.dims + (job.kind == PROJECTIVE)) * (job.dims + 1)
-        for task in range(begin, end):
-            m, chunk = task // job.chunks, task % job.chunks * job.blocks_per_chunk
-            pixels = (m if job.index == 0 else index[m]) * job.image_step
-            if job.kind != POINTS:
-                for i in range(task * entries, (task + 1) * entries):
-                    matrices[i] = 0.0
-            for number in range(chunk, min(chunk + job.blocks_per_chunk, job.blocks)):
-                of = _begin(job, work, m, number)
-                touched = call(job.prepare, jobs, memory) != 0
-                for i in range(job.dims * job.pitch):
-                    arrays.found[i], arrays.slope[i] = zero, zero
-                if touched and job.along:
-                    _slope_along(job, work, arrays, image, pixels, samples, of, zero)
-                for c in range(job.channels if touched else 0):
-                    channel, there = pixels + c * job.channel_step, of + c * job.samples_step[1]
-                    if not job.along:
-                        _load(job, work, arrays, samples, there)
-                        if taps:
-                            for k in range(0, work.inside, group):
-                                base, fraction, value, to = arrays.base, arrays.fraction, arrays.value, arrays.slope
-                                slope_group(taps, dims, sizes, image, channel, base, fraction, table, value, to, k)
-                        else:
-                            _slope(job, work, arrays, image, channel, zero)
-                    _slope_edges(job, work, arrays, image, channel, samples, there, fill, zero)
-                if touched:
-                    _spread(job, work, arrays)
-                if job.kind == POINTS:
-                    _write_points(job, work, arrays.found, points)
-                elif touched:
-                    _add_to_matrix(job, work, arrays.found, arrays.position, matrices, task * entries)
-
-    return kernel(function, *RANGE)
-
-
-@inline
-def _slope(job, work, arrays, image, pixels, zero):
-    for row in range(job.dims * job.total):
-        axis, shift = row // job.total * job.pitch, pixels + _shift(job, row % job.total)
-        for i in range(work.inside):
-            weighted = arrays.product[row * job.pitch + i] * arrays.value[i]
-            arrays.slope[axis + i] += weighted * image[shift + arrays.base[i]]
-
-
-@inline
-def _slope_edges(job, work, arrays, image, pixels, samples, of, fill, zero):
-    total, pitch, step, dims = job.total, job.pitch, job.samples_step[2], job.dims
-    for i in range(work.edges):
-        k = arrays.edge[i]
-        sample = samples[of + k * step]
-        for axis in range(dims):
-            value = zero
-            for t in range(total):
-                offset = arrays.offset[t * pitch + i]
-                weight = arrays.edge_product[(axis * total + t) * pitch + i]
-                value += weight * (image[pixels + offset] if offset >= 0 else fill)
-            arrays.found[axis * pitch + k] += value * sample
-
-
-@inline
-def _slope_along(job, work, arrays, image, pixels, samples, of, zero):
-    total, pitch, step, channels, dims = job.total, job.pitch, job.samples_step[2], job.channels, job.dims
-    i = 0
-    for run in range(work.runs):
-        for k in range(arrays.begins[run], arrays.begins[run] + arrays.lengths[run]):
-            here, first = of + k * step, pixels + arrays.base[i]
-            for t in range(total):
-                product, read = zero, first + _shift(job, t)  # of image and samples, summed over the channels
-                for c in range(channels):
-                    product += image[read + c] * samples[here + c]
-                for axis in range(dims):
-                    weight = arrays.product[(axis * total + t) * pitch + i]
-                    arrays.slope[axis * pitch + i] += weight * product
-            i += 1
-
-
-@inline
-def _spread(job, work, arrays):
-    """The slopes of the samples inside, to where they belong."""
-    inside = 0
-    for run in range(work.runs):
-        for axis in range(job.dims):
-            row, begin = axis * job.pitch, axis * job.pitch + arrays.begins[run]
-            for i in range(arrays.lengths[run]):
-                arrays.found[begin + i] = arrays.slope[row + inside + i]
-        inside += arrays.lengths[run]
-
-
-@inline
-def _write_points(job, work, found, points):
-    to = (work.m * job.count + work.start) * job.dims
-    for axis in range(job.dims):
-        scale = job.scale[axis]
-        for k in range(work.count):
-            points[to + k * job.dims + axis] = found[axis * job.pitch + k] * scale
-
-
-@inline
-def _add_to_matrix(job, work, found, position, matrices, to):
-    """Sum the gradients of positions to that of the matrix they come from, a row of the target at a time."""
-    dims, width, last = job.dims, job.target[0], job.dims * job.pitch
-    k = 0
-    while k < work.count:
-        column = (work.start + k) % width
-        length = min(width - column, work.count - k)
-        for row in range(dims + (job.kind == PROJECTIVE)):
-            plain, along = 0.0, 0.0  # sums over this row of the target, and of the same times the column
-            for i in range(k, k + length):
-                if row < dims:
-                    value = found[row * job.pitch + i] * job.scale[row]
-                else:  # the homogeneous coordinate divides all others
-                    value = 0.0
-                    for axis in range(dims):
-                        value -= found[axis * job.pitch + i] * (position[axis * job.pitch + i] - job.shift[axis])
-                if job.kind == PROJECTIVE:
-                    value *= position[last + i]
-                plain += value
-                along += value * np.float64(np.int32(i - k))
-            entry, number = to + row * (dims + 1), work.start + k
-            for d in range(dims):
-                n = job.target[d]
-                matrices[entry + d] += (2 * (number % n) + 1 - n) / n * plain + (2.0 / n * along if d == 0 else 0.0)
-                number //= n
-            matrices[entry + dims] += plain
-        k += length
+_WRITERS = {"pull": _pull, "push": _push, "slope": _slope}

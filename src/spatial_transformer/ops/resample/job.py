@@ -1,0 +1,49 @@
+"""What the kernels of the CPU backend are told: everything about a call, as numbers."""
+
+import ctypes
+from typing import Any
+
+from .lanes import F64, I64
+
+POINTS, LINEAR, PROJECTIVE = range(3)  # where positions come from
+FILL, BORDER, REFLECTION, WRAP = range(4)  # what lies outside, in the order of `how.RULES`
+
+# Addresses are of the first element; steps count elements, not bytes. Axis 0 is x, axis 1 is y, axis 2 is z; of what
+# there is three of, the last is not used in images.
+FIELDS: tuple[tuple[str, Any, int], ...] = (
+    ("image", I64, 1),  # (N, C, *size); for `push` the one that is written
+    ("image_step", I64, 1),
+    ("channel_step", I64, 1),
+    ("channels", I64, 1),
+    ("size", I64, 3),
+    ("step", I64, 3),
+    ("samples", I64, 1),  # (M, C, K): what `pull` writes, and `push` and `slope` read
+    ("samples_step", I64, 3),
+    ("source", I64, 1),  # (M, K, D) points or, in float64, (M, D | D + 1, D + 1) matrices
+    ("source_step", I64, 1),
+    ("target", I64, 3),  # the size of the output; of points, (K, 1, 1)
+    ("tile", I64, 2),  # columns and rows of a tile of it
+    ("tiles", I64, 2),  # how many there are along a row, and in all
+    ("direction", I64, 1),  # (M, K, D)
+    ("direction_step", I64, 3),
+    ("index", I64, 1),  # (M,) the image that each set of points reads
+    ("members", I64, 1),  # for `push`: the sets of points ordered by image
+    ("starts", I64, 1),  # for `push`: (N + 1,) where those of each image begin
+    ("bands", I64, 1),  # for `push`: parts that an image is cut into along its last axis
+    ("result", I64, 1),  # of `slope`: (M, K, D), or (M, tiles, D | D + 1, D + 1) in float64
+    ("padding", I64, 3),
+    ("scale", F64, 3),  # from normalised coordinates to pixels
+    ("shift", F64, 3),
+    ("fill", F64, 1),
+    ("table", I64, 1),  # (derivative, tap, power of the fraction), float64
+)
+
+
+class Job(ctypes.Structure):
+    """The fields, in memory."""
+
+    _fields_ = tuple(
+        (name, kind * count if count > 1 else kind)
+        for name, type_, count in FIELDS
+        for kind in (ctypes.c_double if type_ == F64 else ctypes.c_int64,)
+    )

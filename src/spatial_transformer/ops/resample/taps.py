@@ -1,0 +1,278 @@
+"""The pixels that the samples of a group touch, and how much each counts.
+
+Along an axis a sample touches a few consecutive pixels, its taps. Their weights are polynomials of the fraction of its
+position behind the central pixel; the weight of a tap is the product over the axes. `Inside` is for groups all of whose
+taps are inside of the image, `Anywhere` for the others.
+"""
+
+from collections.abc import Callable
+
+from .job import BORDER, REFLECTION, WRAP
+from .lanes import F64, I32, I64, LANES, Kernel, Value, choose
+from .positions import Positions
+from .reference import FURTHEST
+from .variant import Variant
+
+OUTSIDE = -(2**29)  # an offset that others can be added to without it becoming positive
+Reader = Callable[[int | Value, Value], None]  # what is done with the value of a tap
+MARGIN = 8  # pixels: more than any kernel's radius
+
+
+class Weights:
+    """The coefficients of a kernel's polynomials, and what they come to for a group.
+
+    Args:
+        kernel: where instructions are written.
+        variant: of it.
+        slopes: whether weights are differentiated along each axis, for `slope`.
+    """
+
+    def __init__(self, kernel: Kernel, variant: Variant, *, slopes: bool) -> None:
+        self.kernel, self.variant = kernel, variant
+        self.sets: list[int] = list(range(variant.dims)) if slopes else [-1]  # differentiated along this axis
+        self.derivatives = 1 + slopes + variant.directional
+        taps, table = variant.taps, kernel.pointer(kernel.job.table, F64)
+        self._table = [
+            [[self._coefficient(table, derivative, tap, power) for power in range(taps)] for tap in range(taps)]
+            for derivative in range(self.derivatives)
+        ]
+        vector = kernel.lanes(variant.element).type
+        self._along = kernel.room(vector, variant.dims * self.derivatives * taps)
+        self._product = kernel.room(vector, len(self.sets) * variant.total)
+
+    def _coefficient(self, table: Value, derivative: int, tap: int, power: int) -> Value:
+        taps = self.variant.taps
+        return table.at((derivative * taps + tap) * taps + power).load().to(self.variant.element)
+
+    def weigh(self, fractions: list[Value], direction: list[Value], far: list[Value | None]) -> None:
+        """Find the weights of all taps.
+
+        Args:
+            fractions: along each axis.
+            direction: in pixels along each axis, if the kernel is directional.
+            far: along each axis the samples that are so far away that they count as nearer than they are: they have no
+                slope.
+        """
+        taps = self.variant.taps
+        for axis, (fraction, gone) in enumerate(zip(fractions, far, strict=True)):
+            for derivative in range(self.derivatives):
+                for tap in range(taps):
+                    weight = self._horner(fraction, self._table[derivative][tap][: taps - derivative])
+                    if gone is not None and derivative:
+                        weight = choose(gone, 0, weight)
+                    self._place(axis, derivative, tap).store(weight)
+        for number, own in enumerate(self.sets):
+            self.kernel.repeat(
+                self.variant.total,
+                lambda tap, number=number, own=own: self._product.at(number * self.variant.total + tap).store(
+                    self._multiply(tap, own, direction)
+                ),
+            )
+
+    def of(self, tap: int | Value, number: int = 0) -> Value:
+        """The weight of a tap for each sample, from a set."""
+        return self._product.at(tap + number * self.variant.total).load()
+
+    def _horner(self, fraction: Value, coefficients: list[Value]) -> Value:
+        weight = self.kernel.lanes(self.variant.element)
+        for power, coefficient in enumerate(reversed(coefficients)):
+            weight = weight * fraction + coefficient if power else coefficient.spread()
+        return weight
+
+    def _place(self, axis: int, derivative: int, tap: int | Value) -> Value:
+        return self._along.at(tap + (axis * self.derivatives + derivative) * self.variant.taps)
+
+    def _multiply(self, tap: int | Value, own: int, direction: list[Value]) -> Value:
+        """The product over the axes; along a direction the sum of those differentiated along each axis."""
+        if not direction:
+            return self._over_axes(tap, own, -1)
+        terms = [self._over_axes(tap, own, axis) * h for axis, h in enumerate(direction)]
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
+    def _over_axes(self, tap: int | Value, own: int, along: int) -> Value:
+        product: Value | None = None
+        for axis in range(self.variant.dims):
+            weight = self._place(axis, (axis == own) + (axis == along), tap // self.variant.taps**axis % self.variant.taps)
+            product = weight.load() if product is None else product * weight.load()
+        assert product is not None
+        return product
+
+
+class Taps:
+    """Reads the taps of a group.
+
+    Args:
+        positions: writes where its samples lie.
+        slopes: as for `Weights`.
+        low: the first pixel along the last axis that counts; 0, but where an image is written in bands.
+        high: the first behind them that does not.
+    """
+
+    def __init__(self, positions: Positions, low: Value, high: Value, *, slopes: bool) -> None:
+        self.kernel, self.variant, self.job = positions.kernel, positions.variant, positions.job
+        self.weights = Weights(self.kernel, self.variant, slopes=slopes)
+        self.low, self.high = low, high
+        integers = self.kernel.lanes(self.variant.integer).type
+        self._reach = self.kernel.room(integers, self.variant.dims * self.variant.taps)
+
+    def limits(self, axis: int) -> tuple[Value, Value]:
+        """The first pixel along an axis that counts, and the first behind them that does not."""
+        if axis == self.variant.dims - 1:
+            return self.low, self.high
+        return self.kernel.number(0), self.job.size[axis]
+
+    def centre(self, position: Value) -> Value:
+        """The pixel from which fractions are counted."""
+        return position.floor() if self.variant.taps % 2 == 0 else (position - 0.5).floor() + 1
+
+    def are_inside(self, positions: list[Value]) -> Value:
+        """Which samples have all their taps inside."""
+        before, taps, inside = self.variant.before, self.variant.taps, None
+        for axis, position in enumerate(positions):
+            centre, (low, high) = self.centre(position), self.limits(axis)
+            least, most = (low + before).to(position.element), (high + (before - taps)).to(position.element)
+            here = (centre >= least) & (centre <= most)
+            inside = here if inside is None else inside & here
+        assert inside is not None
+        return inside
+
+    def are_outside(self, positions: list[Value]) -> Value:
+        """Which samples have no tap inside, where what is outside is filled or, along the last axis, not in the band."""
+        before, taps, outside = self.variant.before, self.variant.taps, None
+        last = self.variant.dims - 1
+        for axis, position in enumerate(positions):
+            centre, (low, high) = self.centre(position), self.limits(axis)
+            least, most = (low + (before - taps)).to(position.element), (high + before).to(position.element)
+            away = (centre <= least) | (centre >= most)
+            filled = self.job.padding[axis].is_(0).spread()
+            if axis == last:  # a band of an image that is not filled around: what is inside elsewhere is not in it
+                within = (centre >= before) & (centre <= (self.job.size[axis] + (before - taps)).to(position.element))
+                filled = filled | within
+            outside = away & filled if outside is None else outside | (away & filled)
+        assert outside is not None
+        return outside
+
+    def inside(self, positions: list[Value], direction: list[Value]) -> list[Value]:
+        """Weigh the taps of a group that is inside; returns where the first of each sample lies in memory."""
+        first, fractions = None, []
+        for axis, position in enumerate(positions):
+            centre = self.centre(position)
+            fractions.append((position - centre).to(self.variant.element))
+            pixel = (centre.to(I32) - self.variant.before).to(self.variant.integer)
+            offset = self._offset(pixel, axis)
+            first = offset if first is None else first + offset
+        assert first is not None
+        self.weights.weigh(fractions, direction, [None] * self.variant.dims)
+        return [first.lane(lane).to(I64) for lane in range(LANES)]
+
+    def _offset(self, pixel: Value, axis: int) -> Value:
+        if axis == 0 and self.variant.dense:
+            return pixel
+        return pixel * self.job.step[axis].to(self.variant.integer)
+
+    def shift(self, tap: int | Value) -> Value:
+        """From the first tap of a sample to another, in memory."""
+        taps, step = self.variant.taps, self.job.step
+        shift = step[1] * (tap // taps % taps)
+        if self.variant.dims == 3:
+            shift = shift + step[2] * (tap // taps // taps)
+        along_x = tap % taps
+        return shift + (along_x if self.variant.dense else step[0] * along_x)
+
+    def anywhere(self, positions: list[Value], direction: list[Value]) -> Value:
+        """Weigh the taps of any group, and find where each is; returns which samples have no position."""
+        fractions, far, nowhere = [], [], None
+        for axis, position in enumerate(positions):
+            missing = ~position.is_(position)
+            nowhere = missing if nowhere is None else nowhere | missing
+            clamped = choose(missing, 0, position).most(-FURTHEST).least(FURTHEST)
+            centre = self.centre(clamped)
+            fractions.append((clamped - centre).to(self.variant.element))
+            first = centre.to(I32) - self.variant.before
+            far.append((first < MARGIN - int(FURTHEST)) | (first > int(FURTHEST) - MARGIN))
+            self._find(first, axis)
+        assert nowhere is not None
+        self.weights.weigh(fractions, direction, far)
+        return nowhere
+
+    def _find(self, first: Value, axis: int) -> None:
+        """Where the taps along an axis lie in memory; OUTSIDE where nothing is."""
+        low, high = (limit.to(I32) for limit in self.limits(axis))
+        for tap in range(self.variant.taps):
+            pixel = self._read_instead(first + tap, axis)
+            there = (pixel >= low) & (pixel < high)
+            offset = self._offset(pixel.to(self.variant.integer), axis)
+            self._reach.at(axis * self.variant.taps + tap).store(choose(there, offset, OUTSIDE))
+
+    def _read_instead(self, pixel: Value, axis: int) -> Value:
+        """The pixel that the padding reads instead of one outside; nothing where it fills."""
+        kernel, rule, length = self.kernel, self.job.padding[axis], self.job.size[axis].to(I32)
+        found = kernel.variable(pixel)
+        with kernel.when(rule.is_(BORDER)):
+            found.set(pixel.most(0).least(length - 1))
+        with kernel.when(rule.is_(WRAP)):
+            found.set(_modulo(pixel, length))
+        with kernel.when(rule.is_(REFLECTION)):
+            once = _modulo(pixel, length * 2)
+            found.set(once.least(length * 2 - 1 - once))
+        return found.get()
+
+    def reach(self, tap: int | Value) -> tuple[Value, Value]:
+        """Where a tap of each sample lies in memory, 0 where nothing is; and where something is."""
+        taps, offset, sign = self.variant.taps, None, None
+        for axis in range(self.variant.dims):
+            along = self._reach.at(tap // taps**axis % taps + axis * taps).load()
+            offset = along if offset is None else offset + along
+            sign = along if sign is None else sign | along
+        assert offset is not None and sign is not None
+        there = sign >= 0
+        return choose(there, offset, 0), there
+
+    # --- values ---------------------------------------------------------------------------------------------------------
+
+    def read_inside(self, channel: Value, first: list[Value], use: Reader) -> None:
+        """Hand the value of each tap of a group that is inside to `use(tap, value)`."""
+        taps = self.variant.taps
+        side_by_side = self.variant.dense and taps in (1, 2, 4)
+
+        def read(row: int | Value) -> None:
+            if side_by_side:
+                shift = self.shift(row * taps)
+                parts = [channel.at(place + shift).load(taps) for place in first]
+                while len(parts) > 1:  # join them in pairs
+                    lanes = range(2 * parts[0].type.count)
+                    parts = [a.pick(lanes, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+                for tap in range(taps):
+                    use(row * taps + tap, parts[0].pick(range(tap, LANES * taps, taps)))
+            else:
+                for tap in range(taps):
+                    shift = self.shift(row * taps + tap)
+                    use(row * taps + tap, self._gather(channel, [place + shift for place in first]))
+
+        self.kernel.repeat(self.variant.rows, read, unrolled=4)
+
+    def read_anywhere(self, channel: Value, fill: Value, use: Reader) -> None:
+        """Hand the value of each tap of any group to `use(tap, value)`; what is filled where nothing is."""
+
+        def read(tap: int | Value) -> None:
+            offset, there = self.reach(tap)
+            read = self._gather(channel, [offset.lane(lane).to(I64) for lane in range(LANES)])
+            use(tap, choose(there, read, fill.spread()))
+
+        self.kernel.repeat(self.variant.total, read, unrolled=4)
+
+    def _gather(self, channel: Value, places: list[Value]) -> Value:
+        parts = [channel.at(place).load(1) for place in places]
+        while len(parts) > 1:
+            lanes = range(2 * parts[0].type.count)
+            parts = [a.pick(lanes, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+
+def _modulo(pixel: Value, length: Value) -> Value:
+    """In 0 ... length - 1; by way of float64, which is exact for these numbers and faster than to divide integers."""
+    exact, divisor = pixel.to(F64), length.to(F64)
+    return (exact - (exact / divisor).floor() * divisor).to(I32)

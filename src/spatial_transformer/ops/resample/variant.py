@@ -1,0 +1,65 @@
+"""What is decided when a kernel is compiled, and not while it runs."""
+
+from typing import Any, NamedTuple
+
+from .job import LINEAR, PROJECTIVE
+from .lanes import F32, F64, I32, I64
+
+PLANES, PIXELS = "planes", "pixels"
+
+
+class Variant(NamedTuple):
+    """A kind of kernel.
+
+    Attributes:
+        double: whether images and samples are float64.
+        large: whether offsets within an image need 64 bits.
+        dims: 2 or 3.
+        taps: along an axis.
+        kind: where positions come from: POINTS, LINEAR or PROJECTIVE.
+        directional: whether weights are differentiated along a direction.
+        layout: PLANES, if a group's samples are read channel by channel; PIXELS, if sample by sample, its channels being
+            next to each other in memory.
+        dense: whether pixels next to each other in a row are so in memory, and samples too.
+    """
+
+    double: bool
+    large: bool
+    dims: int
+    taps: int
+    kind: int
+    directional: bool
+    layout: str
+    dense: bool
+
+    @property
+    def element(self) -> Any:
+        return F64 if self.double else F32
+
+    @property
+    def integer(self) -> Any:
+        return I64 if self.large else I32
+
+    @property
+    def total(self) -> int:
+        """Taps of a sample."""
+        return self.taps**self.dims
+
+    @property
+    def rows(self) -> int:
+        """Of taps next to each other along x."""
+        return self.taps ** (self.dims - 1)
+
+    @property
+    def before(self) -> int:
+        """From the first tap to the central one."""
+        return (self.taps - 1) // 2
+
+    @property
+    def on_grid(self) -> bool:
+        return self.kind in (LINEAR, PROJECTIVE)
+
+    @property
+    def coordinate(self) -> Any:
+        """The type of positions: float64 but for given points, which stay as they are."""
+        return F64 if self.on_grid else self.element
