@@ -92,8 +92,8 @@ def _processor() -> tuple[str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
-@functools.cache
-def _target() -> llvm.TargetMachine:
+def _machine() -> llvm.TargetMachine:
+    """This processor, as LLVM knows it; whoever links owns one of its own."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     cpu, features = _processor()
@@ -106,17 +106,14 @@ def _compile(code: str) -> bytes:
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = options.slp_vectorization = False  # kernels say themselves what is a vector
-    passes = llvm.create_pass_builder(_target(), options)
+    machine = _machine()
+    passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
-    return _target().emit_object(module)
+    return machine.emit_object(module)
 
 
 def _link(name: str, code: bytes) -> tuple[int, object]:
-    cpu, features = _processor()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    _target()
-    machine = target.create_target_machine(cpu=cpu, features=features, opt=3, codemodel="jitdefault", jit=True)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return engine.get_function_address(name), engine

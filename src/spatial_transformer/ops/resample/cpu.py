@@ -1,7 +1,9 @@
 """The CPU backend: hands tensors to the kernels of `loops.py`, on PyTorch's own threads."""
 
 import ctypes
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -13,12 +15,15 @@ from . import loops
 from .how import How
 from .job import LINEAR, POINTS, PROJECTIVE, Job
 from .layout import empty
-from .variant import PIXELS, PLANES, Variant
+from .variant import PACKED, PIXELS, PLANES, Variant
 
 # From so many channels on that lie next to each other, samples are read one by one, with their channels in vectors.
 MANY_CHANNELS = 8
 # Columns and rows of a tile of the output; of given points, that many in all.
 TILE = (128, 16)
+# Images with many channels, one plane after the other, are copied so that the channels of a pixel lie together, a block
+# of them at a time, if that takes no more bytes than this.
+COPY = 2**20
 # A task should be worth starting a thread for: samples times channels.
 SMALLEST_TASK = 8192
 # An image is divided into at most so many bands, each at least so high. Neither may depend on the number of threads: the
@@ -32,7 +37,7 @@ def pull(
     """See `operators.pull`."""
     samples = empty(image, source.shape[0], image.shape[1], target or source.shape[1:2], like=image)
     call = _Call(image, samples, source, direction, index, target, how)
-    call.run("pull", call.tiles * len(source))
+    call.run("pull", len(source))
     return samples
 
 
@@ -46,17 +51,18 @@ def push(
     shape: Sequence[int],
 ) -> Tensor:
     """See `operators.push`."""
-    image = empty(samples, shape[0], samples.shape[1], shape[1:], like=samples).zero_()
+    image = empty(samples, shape[0], samples.shape[1], shape[1:], like=samples)
     call = _Call(image, samples, source, direction, None, target, how)
     if index is not None:  # the sets of points of each image, in their order
         counts = torch.bincount(index, minlength=shape[0])
         members, starts = call.keep(index.argsort(stable=True)), call.keep(F.pad(counts.cumsum(0), (1, 0)))
         call.job.members, call.job.starts = members.data_ptr(), starts.data_ptr()
-    bands = max(1, min(BANDS // max(1, shape[0]), math.ceil(shape[1] / ROWS_PER_BAND)))
-    if call.kind != LINEAR:  # whose rows cannot be passed over without placing their samples
-        bands = min(bands, 4)
-    call.job.bands = bands
-    call.run("push", bands * shape[0])
+    if call.variant.layout != PACKED:
+        image.zero_()
+        bands = max(1, min(BANDS // max(1, shape[0]), math.ceil(shape[1] / ROWS_PER_BAND)))
+        # The rows of other maps cannot be passed over without placing their samples.
+        call.job.parts = bands if call.variant.kind == LINEAR else min(bands, 4)
+    call.run("push", shape[0], grain=1)
     return image
 
 
@@ -72,12 +78,13 @@ def slope(
     """See `operators.slope`."""
     call = _Call(image, samples, source, direction, index, target, how)
     if target:
-        result = call.keep(torch.empty(len(source), call.tiles, *source.shape[1:], dtype=torch.float64))
+        result = torch.empty(len(source), call.job.parts, *source.shape[1:], dtype=torch.float64)
     else:
-        result = torch.empty(source.shape, dtype=source.dtype)
+        parts = call.job.parts if call.variant.layout == PACKED else 1
+        result = torch.empty(len(source), parts, *source.shape[1:], dtype=image.dtype)
     call.job.result = result.data_ptr()
-    call.run("slope", call.tiles * len(source))
-    return result.sum(dim=1).to(source.dtype) if target else result
+    call.run("slope", len(source))
+    return (result[:, 0] if result.shape[1] == 1 else result.sum(dim=1)).to(source.dtype)
 
 
 class _Call:
@@ -97,42 +104,46 @@ class _Call:
         size, dims = tuple(image.shape[2:]), image.ndim - 2
         flat = self.keep(samples.flatten(2))
         source = self.keep(source.double().contiguous() if target else _together(source.to(image.dtype)))
-        self.kind = POINTS if not target else LINEAR if source.shape[1] == dims else PROJECTIVE
         output = tuple(target[::-1]) if target else (source.shape[1], 1)
         output = (*output, 1)[:3]
         tile = TILE if target else (TILE[0] * TILE[1], 1)
-        across = -(-output[0] // tile[0])
-        self.tiles = across * -(-output[1] * output[2] // tile[1])
-        self.samples_per_tile = min(tile[0], output[0]) * min(tile[1], output[1] * output[2]) * image.shape[1]
+        across, channels = -(-output[0] // tile[0]), image.shape[1]
         # Offsets within a channel fit 32 bits, but for the largest volumes.
         extent = sum((n - 1) * step for n, step in zip(size, image.stride()[2:], strict=True))
-        along = all(tensor.stride(1) == 1 for tensor in (image, flat)) and image.shape[1] >= MANY_CHANNELS
+        layout, block = _layout(image, flat, how), 16 if channels >= 16 else MANY_CHANNELS
         self.variant = Variant(
             double=image.dtype == torch.float64,
             large=extent >= 2**31,
             dims=dims,
             taps=how.taps,
-            kind=self.kind,
+            kind=POINTS if not target else LINEAR if source.shape[1] == dims else PROJECTIVE,
             directional=direction is not None,
-            layout=PIXELS if along and False else PLANES,
-            dense=image.stride(-1) == 1 and flat.stride(2) == 1,
+            layout=layout,
+            block=0 if layout == PLANES else block,
+            dense=flat.stride(2) == 1 and (layout == PACKED or image.stride(-1) == 1),
         )
+        if layout == PACKED:
+            parts, step = -(-channels // block), _steps(size, block)
+            self.work = output[0] * output[1] * output[2] * block
+        else:
+            parts, step = across * -(-output[1] * output[2] // tile[1]), image.stride()[:1:-1]
+            self.work = min(tile[0], output[0]) * min(tile[1], output[1] * output[2]) * channels
         scale, shift = how.to_pixels(size)
         job = self.job = Job(
             image=image.data_ptr(),
             image_step=image.stride(0),
             channel_step=image.stride(1),
             channels=image.shape[1],
-            size=size[::-1],
-            step=image.stride()[:1:-1],
+            size=(*size[::-1], 1)[:3],
+            step=step,
             samples=flat.data_ptr(),
             samples_step=flat.stride(),
             source=source.data_ptr(),
             source_step=source.stride(0),
             target=output,
             tile=tile,
-            tiles=(across, self.tiles),
-            bands=1,
+            across=across,
+            parts=parts,
             padding=tuple(how.padding[::-1]),
             scale=scale,
             shift=shift,
@@ -150,13 +161,31 @@ class _Call:
         self._kept.append(tensor)
         return tensor
 
-    def run(self, operation: str, tasks: int) -> None:
-        if not tasks:
-            return
-        each_on = parallel_for()
+    def run(self, operation: str, sets: int, *, grain: int = 0) -> None:
+        """Run all tasks of so many sets of points, or images; at least `grain` of them on a thread."""
+        tasks, each_on = sets * self.job.parts, parallel_for()
         assert each_on is not None
-        grain = max(1, SMALLEST_TASK // max(1, self.samples_per_tile)) if operation != "push" else 1
-        each_on(0, tasks, grain, loops.address(operation, self.variant), ctypes.addressof(self.job))
+        if tasks:
+            grain = grain or max(1, SMALLEST_TASK // max(1, self.work))
+            each_on(0, tasks, grain, loops.address(operation, self.variant), ctypes.addressof(self.job))
+
+
+def _layout(image: Tensor, flat: Tensor, how: How) -> str:
+    """How samples are best read: see `Variant`."""
+    channels, size = image.shape[1], image.shape[2:]
+    if channels < MANY_CHANNELS:
+        return PLANES
+    if image.stride(1) == flat.stride(1) == 1:
+        return PIXELS
+    pixels, block = math.prod(size), 16 if channels >= 16 else MANY_CHANNELS
+    planes = flat.stride(2) == 1 and image.stride()[2:] == _steps(size, 1)[::-1]
+    small = block <= pixels and pixels * block * image.element_size() <= COPY
+    return PACKED if planes and small else PLANES
+
+
+def _steps(size: Sequence[int], first: int) -> tuple[int, ...]:
+    """From pixel to pixel along each axis, x first, in memory without gaps."""
+    return tuple(itertools.accumulate(size[:0:-1], operator.mul, initial=first))
 
 
 def _together(points: Tensor) -> Tensor:

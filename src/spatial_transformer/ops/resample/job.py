@@ -23,14 +23,14 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("source_step", I64, 1),
     ("target", I64, 3),  # the size of the output; of points, (K, 1, 1)
     ("tile", I64, 2),  # columns and rows of a tile of it
-    ("tiles", I64, 2),  # how many there are along a row, and in all
+    ("across", I64, 1),  # tiles along a row
+    ("parts", I64, 1),  # tasks of a set of points, or for `push` of an image: tiles, bands or blocks of channels
     ("direction", I64, 1),  # (M, K, D)
     ("direction_step", I64, 3),
     ("index", I64, 1),  # (M,) the image that each set of points reads
     ("members", I64, 1),  # for `push`: the sets of points ordered by image
     ("starts", I64, 1),  # for `push`: (N + 1,) where those of each image begin
-    ("bands", I64, 1),  # for `push`: parts that an image is cut into along its last axis
-    ("result", I64, 1),  # of `slope`: (M, K, D), or (M, tiles, D | D + 1, D + 1) in float64
+    ("result", I64, 1),  # of `slope`: (M, K, D), or (M, parts, D | D + 1, D + 1) in float64
     ("padding", I64, 3),
     ("scale", F64, 3),  # from normalised coordinates to pixels
     ("shift", F64, 3),

@@ -16,7 +16,7 @@ from typing import Any
 from llvmlite import ir
 
 LANES = 16
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 F32, F64 = ir.FloatType(), ir.DoubleType()
 FUSED = ("contract", "nsz")  # a product and a sum may be rounded once; NaN and infinity keep their meaning
 EXACT = ("nsz",)  # rounded after each operation
@@ -264,6 +264,7 @@ class Kernel:
         self.builder = ir.IRBuilder(function.append_basic_block("body"))
         self._first = self.builder.block
         self.begin, self.end = (Value(self.builder, argument) for argument in function.args[:2])
+        self._taken: list[Any] = []
         self.job = self._read(fields, function.args[2])
 
     def _read(self, fields: Sequence[tuple[str, Any, int]], job: Any) -> Fields:
@@ -279,6 +280,9 @@ class Kernel:
 
     def finish(self) -> str:
         """The module in LLVM's language."""
+        for memory in self._taken:
+            give = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [I8.as_pointer()]), "free")
+            self.builder.call(give, [memory])
         self.builder.ret_void()
         ir.IRBuilder(self.entry).branch(self._first)
         return str(self.module)
@@ -303,6 +307,21 @@ class Kernel:
         array = at_entry.alloca(ir.ArrayType(type_, count))
         array.align = 64
         return Value(self.builder, at_entry.bitcast(array, type_.as_pointer()))
+
+    def heap(self, element: Any, count: Value) -> Value:
+        """A pointer to memory that is given back when the kernel ends; null if there is none."""
+        take = ir.Function(self.module, ir.FunctionType(I8.as_pointer(), [I64]), "malloc")
+        memory = self.builder.call(take, [(count * _bytes(element) + 64).ir])
+        self._taken.append(memory)
+        aligned = self.builder.and_(self.builder.add(self.builder.ptrtoint(memory, I64), I64(63)), I64(-64))
+        return self.pointer(Value(self.builder, aligned), element)
+
+    def spill(self, value: Value, room: Value) -> None:
+        """Put a vector into memory, to be read lane by lane: LLVM would take its lanes out of the register, which
+        costs more."""
+        room.store(value)
+        keep = ir.FunctionType(ir.VoidType(), [room.type])
+        self.builder.asm(keep, "", "r,~{memory}", [room.ir], side_effect=True)
 
     def variable(self, start: Value) -> Variable:
         return Variable(self, start)

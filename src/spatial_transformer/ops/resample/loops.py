@@ -5,18 +5,21 @@
     slope       the gradient with respect to points or matrices: taps, weighted with slopes, times the sample's gradient
 
 A task of `pull` and `slope` is a tile of the output of one set of points; one of `push` is a band of an image, which no
-other task writes to. Nothing depends on the number of threads.
+other task writes to. If images are packed, it is a block of channels instead. Nothing depends on the number of threads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from . import compiled
-from .job import FIELDS, LINEAR, PROJECTIVE
-from .lanes import F64, I64, LANES, Kernel, Value, Variable, choose
+from .job import FIELDS, FILL, LINEAR, PROJECTIVE
+from .lanes import F64, I64, LANES, Kernel, Value, choose
+from .pixels import Pixels
+from .planes import Planes
 from .positions import Positions, Row
+from .samples import Samples
 from .taps import Taps
 from .tiles import Group, groups, tile_of
-from .variant import Variant
+from .variant import PACKED, PLANES, Variant
 
 
 def address(operation: str, variant: Variant) -> int:
@@ -24,153 +27,149 @@ def address(operation: str, variant: Variant) -> int:
     return compiled.address(operation, variant, lambda: _WRITERS[operation](variant))
 
 
-class _Samples:
-    """What the operators share: the tensors of a call, as pointers.
+class _Parts:
+    """What the kernels are made of."""
 
-    Args:
-        kernel: where instructions are written.
-        variant: of it.
-    """
+    def __init__(self, name: str, variant: Variant) -> None:
+        self.kernel = Kernel(name, FIELDS)
+        self.variant, self.job = variant, self.kernel.job
+        self.samples, self.positions = Samples(self.kernel, variant), Positions(self.kernel, variant)
+        self.taps = Taps(self.positions, slopes=name == "slope")
+        blender = Planes if variant.layout == PLANES else Pixels
+        self.blender = blender(self.kernel, variant, self.samples, self.taps)
 
-    def __init__(self, kernel: Kernel, variant: Variant) -> None:
-        self.kernel, self.variant, job = kernel, variant, kernel.job
-        self.image = kernel.pointer(job.image, variant.element)
-        self.samples = kernel.pointer(job.samples, variant.element)
-        self.direction = kernel.pointer(job.direction, variant.element)
-        self.fill = job.fill.to(variant.element)
-        self.step = None if variant.dense else job.samples_step[2]
-
-    def place(self, m: Value, first: Value) -> Value:
-        """Where the samples of a set begin, from a sample on, in the first channel."""
-        offset = first if self.step is None else first * self.step
-        return self.samples.at(m * self.kernel.job.samples_step[0] + offset)
-
-    def image_of(self, m: Value) -> Value:
-        """The image that a set of points reads."""
-        job, number = self.kernel.job, self.kernel.variable(m)
-        with self.kernel.when(~job.index.is_(0)):
-            number.set(self.kernel.pointer(job.index, I64).at(m).load())
-        return self.image.at(number.get() * job.image_step)
-
-    def directions(self, m: Value, group: Group) -> list[Value]:
-        """The direction of each sample along each axis, in pixels."""
-        if not self.variant.directional:
-            return []
-        kernel, job = self.kernel, self.kernel.job
-        here = self.direction.at(m * job.direction_step[0] + group.first * job.direction_step[1])
-        found = []
-        for axis in range(self.variant.dims):
-            along = here.at(job.direction_step[2] * axis)
-            read = kernel.read(along, group.count, step=job.direction_step[1])
-            found.append(read * job.scale[axis].to(self.variant.element))
-        return found
+    def sort(
+        self,
+        places: list[Value],
+        direction: list[Value],
+        blend: Callable[[Value | None], None],
+        outside: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Weigh a group, and `blend(None)` if all its taps are inside, else `blend(nowhere)`, or `outside()`."""
+        with self.kernel.either(self.taps.are_inside(places).all()) as (inside, edge):
+            with inside:
+                self.taps.inside(places, direction)
+                blend(None)
+            with edge, self.kernel.either(self.taps.are_outside(places).all()) as (away, some):
+                with away:
+                    outside()
+                with some:
+                    blend(self.taps.anywhere(places, direction))
 
 
 def _pull(variant: Variant) -> str:
-    kernel = Kernel("pull", FIELDS)
-    job, samples, positions = kernel.job, _Samples(kernel, variant), Positions(kernel, variant)
-    last = job.size[variant.dims - 1]
-    taps = Taps(positions, kernel.number(0), last, slopes=False)
-    zero = kernel.lanes(variant.element)
-
-    def blend(m: Value, group: Group, read: Callable[..., None], *source: object, nowhere: Value | None) -> None:
-        """A group, channel by channel."""
-        image, to = samples.image_of(m), samples.place(m, group.first)
-        with kernel.loop(0, job.channels) as c:
-            total = kernel.variable(zero)
-            read(image.at(c * job.channel_step), *source, lambda tap, value: total.add(taps.weights.of(tap) * value))
-            value = total.get()
-            if nowhere is not None:
-                value = choose(nowhere, zero if variant.directional else samples.fill.spread(), value)
-            kernel.write(to.at(c * job.samples_step[1]), value, group.count, samples.step)
-
-    with kernel.loop(kernel.begin, kernel.end) as task, tile_of(kernel, task) as (m, rows, columns):
-        with kernel.loop(*rows) as number:
-            row = positions.row(m, number)
-            with groups(kernel, row, *columns) as group:
-                places, _ = positions.group(m, row, group.start, group.count)
-                direction = samples.directions(m, group)
-                with kernel.either(taps.are_inside(places).all()) as (inside, edge):
-                    with inside:
-                        blend(m, group, taps.read_inside, taps.inside(places, direction), nowhere=None)
-                    with edge, kernel.either(taps.are_outside(places).all()) as (outside, some):
-                        with outside:
-                            to = samples.place(m, group.first)
-                            value = zero if variant.directional else samples.fill.spread()
-                            with kernel.loop(0, job.channels) as c:
-                                kernel.write(to.at(c * job.samples_step[1]), value, group.count, samples.step)
-                        with some:
-                            nowhere = taps.anywhere(places, direction)
-                            blend(m, group, taps.read_anywhere, samples.fill, nowhere=nowhere)
+    parts = _Parts("pull", variant)
+    kernel, samples, blender = parts.kernel, parts.samples, parts.blender
+    with kernel.loop(kernel.begin, kernel.end) as task, tile_of(kernel, variant, task) as tile:
+        blender.begin(samples.image_of(tile.m), tile.part)
+        with kernel.loop(*tile.rows) as number:
+            row = parts.positions.row(tile.m, number)
+            with groups(kernel, row, *tile.columns) as group:
+                places, _ = parts.positions.group(tile.m, group)
+                parts.sort(
+                    places,
+                    samples.directions(tile.m, group),
+                    lambda nowhere: blender.pull(tile.m, group, nowhere),
+                    lambda: blender.fill(tile.m, group, samples.outside.spread()),
+                )
     return kernel.finish()
 
 
 def _slope(variant: Variant) -> str:
-    kernel = Kernel("slope", FIELDS)
-    job, samples, positions = kernel.job, _Samples(kernel, variant), Positions(kernel, variant)
-    last = job.size[variant.dims - 1]
-    taps = Taps(positions, kernel.number(0), last, slopes=True)
-    zero = kernel.lanes(variant.element)
-    sums = _MatrixGradient(kernel, variant) if variant.on_grid else None
+    parts = _Parts("slope", variant)
+    kernel, blender = parts.kernel, parts.blender
+    result = _MatrixGradient(kernel, variant) if variant.on_grid else _PointGradient(kernel, variant)
+    with kernel.loop(kernel.begin, kernel.end) as task, tile_of(kernel, variant, task) as tile:
+        blender.begin(parts.samples.image_of(tile.m), tile.part)
+        result.begin()
+        with kernel.loop(*tile.rows) as number:
+            row = parts.positions.row(tile.m, number)
+            result.begin_row()
+            with groups(kernel, row, *tile.columns) as group:
+                places, inverse = parts.positions.group(tile.m, group)
+                slopes = [kernel.variable(kernel.lanes(variant.element)) for _ in range(variant.dims)]
 
-    def contract(
-        m: Value, group: Group, slopes: Sequence[Variable], read: Callable[..., None], *source: object
-    ) -> None:
-        """Add what each channel of a group contributes to its slopes."""
-        image, of = samples.image_of(m), samples.place(m, group.first)
-        with kernel.loop(0, job.channels) as c:
-            totals = [kernel.variable(zero) for _ in slopes]
-
-            def add(tap: int | Value, value: Value) -> None:
-                for axis, total in enumerate(totals):
-                    total.add(taps.weights.of(tap, axis) * value)
-
-            read(image.at(c * job.channel_step), *source, add)
-            gradient = kernel.read(of.at(c * job.samples_step[1]), group.count, step=samples.step)
-            for slope, total in zip(slopes, totals, strict=True):
-                slope.add(gradient * total.get())
-
-    with kernel.loop(kernel.begin, kernel.end) as task, tile_of(kernel, task) as (m, rows, columns):
-        if sums is not None:
-            sums.begin()
-        with kernel.loop(*rows) as number:
-            row = positions.row(m, number)
-            if sums is not None:
-                sums.begin_row()
-            with groups(kernel, row, *columns) as group:
-                places, inverse = positions.group(m, row, group.start, group.count)
-                direction = samples.directions(m, group)
-                slopes = [kernel.variable(zero) for _ in range(variant.dims)]
-                with kernel.either(taps.are_inside(places).all()) as (inside, edge):
-                    with inside:
-                        contract(m, group, slopes, taps.read_inside, taps.inside(places, direction))
-                    with edge, kernel.when(~taps.are_outside(places).all()):
-                        nowhere = taps.anywhere(places, direction)
-                        contract(m, group, slopes, taps.read_anywhere, samples.fill)
+                def contract(nowhere: Value | None) -> None:
+                    blender.slope(tile.m, group, slopes, nowhere)
+                    if nowhere is not None:
                         for slope in slopes:
                             slope.set(choose(nowhere, 0, slope.get()))
+
+                parts.sort(places, parts.samples.directions(tile.m, group), contract)
                 found = [slope.get() for slope in slopes]
-                if sums is not None:
-                    sums.add(found, group, places, inverse)
-                else:
-                    _write_points(kernel, variant, m, group, found)
-            if sums is not None:
-                sums.end_row(row)
-        if sums is not None:
-            sums.end(task)
+                result.add(tile.m if variant.layout != PACKED else task, found, group, places, inverse)
+            result.end_row(row)
+        result.end(task)
     return kernel.finish()
 
 
-def _write_points(kernel: Kernel, variant: Variant, m: Value, group: Group, slopes: list[Value]) -> None:
-    """The gradients of points, x, y (, z) next to each other."""
-    job, dims = kernel.job, variant.dims
-    scaled = [slope * job.scale[axis].to(variant.element) for axis, slope in enumerate(slopes)]
-    together = scaled[0].pick(range(2 * LANES), scaled[1])
-    order = [axis * LANES + lane for lane in range(LANES) for axis in range(dims)]
-    if dims == 3:
-        together = together.pick(range(3 * LANES), scaled[2].pick([*range(LANES)] * 2))
-    to = kernel.pointer(job.result, variant.element).at(m * job.source_step + group.first * dims)
-    kernel.write(to, together.pick(order), group.count * dims)
+def _push(variant: Variant) -> str:
+    parts = _Parts("push", variant)
+    kernel, job, samples, taps, blender = parts.kernel, parts.job, parts.samples, parts.taps, parts.blender
+    last = variant.dims - 1
+    with kernel.loop(kernel.begin, kernel.end) as task:
+        n, part = task // job.parts, task % job.parts
+        if variant.layout != PACKED:  # which is divided by channels instead
+            taps.low, taps.high = part * job.size[last] // job.parts, (part + 1) * job.size[last] // job.parts
+        blender.begin(samples.image(n), part, write=True)
+        with kernel.loop(*samples.sets_of(n)) as member:
+            m = samples.member(member)
+            with kernel.loop(0, job.target[1] * job.target[2]) as number:
+                row = parts.positions.row(m, number)
+                with groups(kernel, row, *_columns(parts, row)) as group:
+                    places, _ = parts.positions.group(m, group)
+                    parts.sort(places, samples.directions(m, group), lambda nowhere: blender.push(m, group, nowhere))
+        blender.end(write=True)
+    return kernel.finish()
+
+
+_WRITERS = {"pull": _pull, "push": _push, "slope": _slope}
+
+
+def _columns(parts: _Parts, row: Row) -> tuple[Value, Value]:
+    """The columns of a row of the output that may touch a band: for a linear map, an interval."""
+    kernel, job, variant = parts.kernel, parts.job, parts.variant
+    begin, end = kernel.variable(kernel.number(0)), kernel.variable(job.target[0])
+    if variant.kind == LINEAR and variant.layout != PACKED:
+        line, width = row.lines[-1], job.target[0].to(F64)
+        assert row.near is not None
+        filled = job.padding[variant.dims - 1].is_(FILL)
+        with kernel.when(row.near & filled & (job.parts > 1) & ~line.step.is_(0)):
+            limits = parts.taps.low - variant.taps - 1, parts.taps.high + variant.taps + 1
+            ends = [((limit.to(F64) - line.begin) / line.step).most(-1).least(width + 1) for limit in limits]
+            begin.set(ends[0].least(ends[1]).floor().to(I64).most(0))
+            end.set((ends[0].most(ends[1]).floor().to(I64) + 1).least(job.target[0]))
+    return begin.get(), end.get()
+
+
+class _PointGradient:
+    """The gradients of points: x, y (, z) next to each other."""
+
+    def __init__(self, kernel: Kernel, variant: Variant) -> None:
+        self.kernel, self.variant, self.job = kernel, variant, kernel.job
+
+    def begin(self) -> None:
+        """Nothing is summed."""
+
+    def begin_row(self) -> None:
+        """Nothing is summed."""
+
+    def add(self, m: Value, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
+        dims = self.variant.dims
+        scaled = [slope * self.job.scale[axis].to(self.variant.element) for axis, slope in enumerate(slopes)]
+        together = scaled[0].pick(range(2 * LANES), scaled[1])
+        if dims == 3:
+            together = together.pick(range(3 * LANES), scaled[2].pick([*range(LANES)] * 2))
+        order = [axis * LANES + lane for lane in range(LANES) for axis in range(dims)]
+        count = self.job.target[0] * dims
+        to = self.kernel.pointer(self.job.result, self.variant.element).at(m * count + group.first * dims)
+        self.kernel.write(to, together.pick(order), group.count * dims)
+
+    def end_row(self, row: Row) -> None:
+        """Nothing is summed."""
+
+    def end(self, task: Value) -> None:
+        """Nothing is summed."""
 
 
 class _MatrixGradient:
@@ -197,7 +196,7 @@ class _MatrixGradient:
             for entry in entries:
                 entry.set(self.kernel.lanes(F64))
 
-    def add(self, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
+    def add(self, m: Value, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
         job = self.kernel.job
         values = [choose(group.fresh, slope.to(F64), 0) for slope in slopes]
         rows = [value * job.scale[axis] for axis, value in enumerate(values)]
@@ -225,107 +224,3 @@ class _MatrixGradient:
         for i, entries in enumerate(self._total):
             for j, entry in enumerate(entries):
                 to.at(i * columns + j).store(entry.get().sum())
-
-
-def _push(variant: Variant) -> str:
-    kernel = Kernel("push", FIELDS)
-    job, samples, positions = kernel.job, _Samples(kernel, variant), Positions(kernel, variant)
-    last = variant.dims - 1
-    low, high = kernel.variable(kernel.number(0)), kernel.variable(kernel.number(0))
-    taps = Taps(positions, kernel.number(0), kernel.number(0), slopes=False)
-    product = kernel.room(variant.element, variant.total * LANES)
-    offsets = kernel.room(variant.integer, LANES)
-
-    def weigh(gradient: Value) -> None:
-        def one(tap: int | Value) -> None:
-            product.at(tap * LANES).store(taps.weights.of(tap) * gradient)
-
-        kernel.repeat(variant.total, one)
-
-    def add(to: Value, value: Value) -> None:
-        to.store(to.load() + value)
-
-    def scatter_inside(channel: Value, first: list[Value]) -> None:
-        def one(row: int | Value) -> None:
-            for lane in _SPREAD:  # samples next to each other share pixels, and would wait for each other
-                for tap in range(variant.taps):
-                    t = row * variant.taps + tap
-                    add(channel.at(first[lane] + taps.shift(t)), product.at(t * LANES + lane).load())
-
-        kernel.repeat(variant.rows, one, unrolled=2)
-
-    def scatter_anywhere(channel: Value) -> None:
-        def one(tap: int | Value) -> None:
-            offset, there = taps.reach(tap)
-            offsets.store(choose(there, offset, -1))
-            with kernel.loop(0, LANES) as lane:
-                offset = offsets.at(lane).load().to(I64)
-                with kernel.when(offset >= 0):
-                    add(channel.at(offset), product.at(tap * LANES + lane).load())
-
-        kernel.repeat(variant.total, one, unrolled=1)
-
-    def one_set(m: Value, image: Value) -> None:
-        with kernel.loop(0, job.target[1] * job.target[2]) as number:
-            row = positions.row(m, number)
-            begin, end = _columns(kernel, variant, row, low.get(), high.get())
-            with groups(kernel, row, begin, end) as group:
-                places, _ = positions.group(m, row, group.start, group.count)
-                with kernel.when(~taps.are_outside(places).all()):
-                    direction = samples.directions(m, group)
-                    of = samples.place(m, group.first)
-                    with kernel.either(taps.are_inside(places).all()) as (inside, edge):
-                        with inside:
-                            first = taps.inside(places, direction)
-                            with kernel.loop(0, job.channels) as c:
-                                gradient = kernel.read(of.at(c * job.samples_step[1]), group.count, step=samples.step)
-                                weigh(choose(group.fresh, gradient, 0))
-                                scatter_inside(image.at(c * job.channel_step), first)
-                        with edge:
-                            nowhere = taps.anywhere(places, direction)
-                            with kernel.loop(0, job.channels) as c:
-                                gradient = kernel.read(of.at(c * job.samples_step[1]), group.count, step=samples.step)
-                                weigh(choose(group.fresh & ~nowhere, gradient, 0))
-                                scatter_anywhere(image.at(c * job.channel_step))
-
-    with kernel.loop(kernel.begin, kernel.end) as task:
-        n, band = task // job.bands, task % job.bands
-        image = samples.image.at(n * job.image_step)
-        low.set(band * job.size[last] // job.bands)
-        high.set((band + 1) * job.size[last] // job.bands)
-        taps.low, taps.high = low.get(), high.get()
-        begin, end, is_shared = kernel.variable(n), kernel.variable(n + 1), ~job.members.is_(0)
-        with kernel.when(is_shared):
-            starts = kernel.pointer(job.starts, I64)
-            begin.set(starts.at(n).load())
-            end.set(starts.at(n + 1).load())
-        with kernel.loop(begin.get(), end.get()) as member:
-            m = kernel.variable(member)
-            with kernel.when(is_shared):
-                m.set(kernel.pointer(job.members, I64).at(member).load())
-            one_set(m.get(), image)
-    return kernel.finish()
-
-
-# An order of the lanes in which neighbours are far apart.
-_SPREAD = [lane for start in range(4) for lane in range(start, LANES, 4)]
-
-
-def _columns(kernel: Kernel, variant: Variant, row: Row, low: Value, high: Value) -> tuple[Value, Value]:
-    """The columns of a row of the output that may touch a band: for a linear map, an interval."""
-    job = kernel.job
-    begin, end = kernel.variable(kernel.number(0)), kernel.variable(job.target[0])
-    if variant.kind == LINEAR:
-        line, width = row.lines[-1], job.target[0].to(F64)
-        filled = job.padding[variant.dims - 1].is_(0)
-        with kernel.when(row.near & filled & (job.bands > 1) & ~line.step.is_(0)):
-            ends = [
-                ((limit - line.begin) / line.step).most(-1).least(width + 1)
-                for limit in ((low - variant.taps - 1).to(F64), (high + variant.taps + 1).to(F64))
-            ]
-            begin.set(ends[0].least(ends[1]).floor().to(I64).most(0))
-            end.set((ends[0].most(ends[1]).floor().to(I64) + 1).least(job.target[0]))
-    return begin.get(), end.get()
-
-
-_WRITERS = {"pull": _pull, "push": _push, "slope": _slope}

@@ -5,46 +5,13 @@ float64: that costs little here, and the identity is exact at any size. Points a
 rounded after the product and after the sum, as in the readable twin: pixel centres then come out as whole numbers.
 """
 
-from typing import NamedTuple
-
 from ...coordinates import FAR_OUTSIDE
 from ...homography import HORIZON
 from .job import POINTS, PROJECTIVE
 from .lanes import F64, LANES, Kernel, Value, choose
 from .reference import FURTHEST
+from .tiles import Group, Line, Row
 from .variant import Variant
-
-
-class Line(NamedTuple):
-    """A coordinate along a row of the output.
-
-    Attributes:
-        middle: its value in the middle of the row.
-        growth: by what it grows from there to the end.
-        begin: its value at the first pixel.
-        step: by what it grows from pixel to pixel.
-    """
-
-    middle: Value
-    growth: Value
-    begin: Value
-    step: Value
-
-
-class Row(NamedTuple):
-    """A row of the output.
-
-    Attributes:
-        first: the number of its first sample.
-        lines: a line for each axis of the source and, for a projective map, for the homogeneous coordinate.
-        near: whether no position in it is too far away to be found by steps; true or false.
-        across: the other normalised coordinates of its pixels, y and z.
-    """
-
-    first: Value
-    lines: list[Line]
-    near: Value | None
-    across: list[Value]
 
 
 class Positions:
@@ -99,15 +66,16 @@ class Positions:
         width = self.width.to(F64)
         return Line(middle, entries[0], middle + entries[0] * (1 - width) / width, entries[0] * 2 / width)
 
-    def group(self, m: Value, row: Row, start: Value, count: Value) -> tuple[list[Value], Value | None]:
-        """Positions along each axis of the samples from column `start` on, of which `count` exist.
+    def group(self, m: Value, group: Group) -> tuple[list[Value], Value | None]:
+        """Positions along each axis of the samples of a group of set `m`.
 
         For a projective map also 1 over the homogeneous coordinate; 0 behind the horizon.
         """
         if self.variant.kind == POINTS:
-            return self._given(m, row.first + start, count), None
-        column = self.kernel.counting(F64) + start.to(F64)
+            return self._given(m, group), None
+        row, column = group.row, self.kernel.counting(F64) + group.start.to(F64)
         places = [self.kernel.variable(self.kernel.lanes(F64)) for _ in row.lines]
+        assert row.near is not None
         with self.kernel.either(row.near) as (near, far):
             with near:
                 for place, line in zip(places, row.lines, strict=True):
@@ -117,9 +85,7 @@ class Positions:
                 for place, line in zip(places, row.lines, strict=True):
                     place.set(line.growth * (column * 2 + 1 - width) / width + line.middle)
         found = [place.get() for place in places]
-        if self.variant.kind == PROJECTIVE:
-            return self._divide(found)
-        return found, None
+        return self._divide(found) if self.variant.kind == PROJECTIVE else (found, None)
 
     def _divide(self, found: list[Value]) -> tuple[list[Value], Value]:
         *places, weight = found
@@ -132,13 +98,12 @@ class Positions:
         ]
         return divided, choose(behind, 0, inverse)
 
-    def _given(self, m: Value, first: Value, count: Value) -> list[Value]:
-        kernel, dims, element = self.kernel, self.variant.dims, self.variant.element
-        points = kernel.pointer(self.job.source, element).at(m * self.job.source_step + first * dims)
-        read = kernel.read(points, count * dims, LANES * dims)
+    def _given(self, m: Value, group: Group) -> list[Value]:
+        job, dims, element = self.job, self.variant.dims, self.variant.element
+        points = self.kernel.pointer(job.source, element).at(m * job.source_step + group.first * dims)
+        read = self.kernel.read(points, group.count * dims, LANES * dims)
         positions = []
         for axis in range(dims):
             place = read.pick(range(axis, LANES * dims, dims))
-            place = place.times(self.job.scale[axis].to(element)).plus(self.job.shift[axis].to(element))
-            positions.append(place)
+            positions.append(place.times(job.scale[axis].to(element)).plus(job.shift[axis].to(element)))
         return positions

@@ -95,7 +95,9 @@ class Weights:
     def _over_axes(self, tap: int | Value, own: int, along: int) -> Value:
         product: Value | None = None
         for axis in range(self.variant.dims):
-            weight = self._place(axis, (axis == own) + (axis == along), tap // self.variant.taps**axis % self.variant.taps)
+            weight = self._place(
+                axis, (axis == own) + (axis == along), tap // self.variant.taps**axis % self.variant.taps
+            )
             product = weight.load() if product is None else product * weight.load()
         assert product is not None
         return product
@@ -107,16 +109,19 @@ class Taps:
     Args:
         positions: writes where its samples lie.
         slopes: as for `Weights`.
+
+    Attributes:
         low: the first pixel along the last axis that counts; 0, but where an image is written in bands.
         high: the first behind them that does not.
     """
 
-    def __init__(self, positions: Positions, low: Value, high: Value, *, slopes: bool) -> None:
+    def __init__(self, positions: Positions, *, slopes: bool) -> None:
         self.kernel, self.variant, self.job = positions.kernel, positions.variant, positions.job
         self.weights = Weights(self.kernel, self.variant, slopes=slopes)
-        self.low, self.high = low, high
+        self.low, self.high = self.kernel.number(0), self.job.size[self.variant.dims - 1]
         integers = self.kernel.lanes(self.variant.integer).type
         self._reach = self.kernel.room(integers, self.variant.dims * self.variant.taps)
+        self.places = self.kernel.room(I64, LANES)  # of the first tap of each sample, or of another, in memory
 
     def limits(self, axis: int) -> tuple[Value, Value]:
         """The first pixel along an axis that counts, and the first behind them that does not."""
@@ -155,8 +160,8 @@ class Taps:
         assert outside is not None
         return outside
 
-    def inside(self, positions: list[Value], direction: list[Value]) -> list[Value]:
-        """Weigh the taps of a group that is inside; returns where the first of each sample lies in memory."""
+    def inside(self, positions: list[Value], direction: list[Value]) -> None:
+        """Weigh the taps of a group that is inside, and find where the first of each sample lies in memory."""
         first, fractions = None, []
         for axis, position in enumerate(positions):
             centre = self.centre(position)
@@ -166,10 +171,10 @@ class Taps:
             first = offset if first is None else first + offset
         assert first is not None
         self.weights.weigh(fractions, direction, [None] * self.variant.dims)
-        return [first.lane(lane).to(I64) for lane in range(LANES)]
+        self.kernel.spill(first.to(I64), self.places)
 
     def _offset(self, pixel: Value, axis: int) -> Value:
-        if axis == 0 and self.variant.dense:
+        if axis == 0 and self.variant.unit:
             return pixel
         return pixel * self.job.step[axis].to(self.variant.integer)
 
@@ -180,7 +185,7 @@ class Taps:
         if self.variant.dims == 3:
             shift = shift + step[2] * (tap // taps // taps)
         along_x = tap % taps
-        return shift + (along_x if self.variant.dense else step[0] * along_x)
+        return shift + (along_x if self.variant.unit else step[0] * along_x)
 
     def anywhere(self, positions: list[Value], direction: list[Value]) -> Value:
         """Weigh the taps of any group, and find where each is; returns which samples have no position."""
@@ -233,43 +238,49 @@ class Taps:
 
     # --- values ---------------------------------------------------------------------------------------------------------
 
-    def read_inside(self, channel: Value, first: list[Value], use: Reader) -> None:
+    def read_inside(self, channel: Value, use: Reader) -> None:
         """Hand the value of each tap of a group that is inside to `use(tap, value)`."""
-        taps = self.variant.taps
-        side_by_side = self.variant.dense and taps in (1, 2, 4)
+        taps, rows = self.variant.taps, self.variant.rows
+        wide = taps if self.variant.unit and taps in (1, 2, 4) else 1  # so many are read at once
+        together = rows if rows * taps <= 8 else 1  # so many rows share the work of finding places
 
         def read(row: int | Value) -> None:
-            if side_by_side:
-                shift = self.shift(row * taps)
-                parts = [channel.at(place + shift).load(taps) for place in first]
-                while len(parts) > 1:  # join them in pairs
-                    lanes = range(2 * parts[0].type.count)
-                    parts = [a.pick(lanes, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-                for tap in range(taps):
-                    use(row * taps + tap, parts[0].pick(range(tap, LANES * taps, taps)))
-            else:
-                for tap in range(taps):
-                    shift = self.shift(row * taps + tap)
-                    use(row * taps + tap, self._gather(channel, [place + shift for place in first]))
+            numbers = [(row + i) * taps + tap for i in range(together) for tap in range(0, taps, wide)]
+            lines = [channel.at(self.shift(number)) for number in numbers]
+            read = self._gather(lines, self.places, wide)
+            for number, found in zip(numbers, read, strict=True):
+                for tap in range(wide):
+                    use(number + tap, found.pick(range(tap, LANES * wide, wide)))
 
-        self.kernel.repeat(self.variant.rows, read, unrolled=4)
+        self.kernel.repeat(rows // together, read, unrolled=4)
 
     def read_anywhere(self, channel: Value, fill: Value, use: Reader) -> None:
         """Hand the value of each tap of any group to `use(tap, value)`; what is filled where nothing is."""
 
         def read(tap: int | Value) -> None:
             offset, there = self.reach(tap)
-            read = self._gather(channel, [offset.lane(lane).to(I64) for lane in range(LANES)])
-            use(tap, choose(there, read, fill.spread()))
+            self.kernel.spill(offset.to(I64), self.places)
+            (found,) = self._gather([channel], self.places, 1)
+            use(tap, choose(there, found, fill.spread()))
 
         self.kernel.repeat(self.variant.total, read, unrolled=4)
 
-    def _gather(self, channel: Value, places: list[Value]) -> Value:
-        parts = [channel.at(place).load(1) for place in places]
-        while len(parts) > 1:
-            lanes = range(2 * parts[0].type.count)
-            parts = [a.pick(lanes, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-        return parts[0]
+    def _gather(self, lines: list[Value], places: Value, wide: int) -> list[Value]:
+        """For each line the `wide` elements from each place on, side by side."""
+        parts: list[list[Value]] = [[] for _ in lines]
+        for lane in range(LANES):
+            place = places.at(lane).load()
+            for line, found in zip(lines, parts, strict=True):
+                found.append(line.at(place).load(wide))
+        return [_join(found) for found in parts]
+
+
+def _join(parts: list[Value]) -> Value:
+    """Vectors, one behind the other; joined in pairs."""
+    while len(parts) > 1:
+        lanes = range(2 * parts[0].type.count)
+        parts = [a.pick(lanes, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 def _modulo(pixel: Value, length: Value) -> Value:

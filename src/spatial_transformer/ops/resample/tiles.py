@@ -5,7 +5,55 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from .lanes import I64, LANES, Kernel, Value
-from .positions import Row
+from .variant import PACKED, Variant
+
+
+class Line(NamedTuple):
+    """A coordinate along a row of the output.
+
+    Attributes:
+        middle: its value in the middle of the row.
+        growth: by what it grows from there to the end.
+        begin: its value at the first pixel.
+        step: by what it grows from pixel to pixel.
+    """
+
+    middle: Value
+    growth: Value
+    begin: Value
+    step: Value
+
+
+class Row(NamedTuple):
+    """A row of the output.
+
+    Attributes:
+        first: the number of its first sample.
+        lines: a line for each axis of the source and, for a projective map, for the homogeneous coordinate.
+        near: whether no position in it is too far away to be found by steps; true or false.
+        across: the other normalised coordinates of its pixels, y and z.
+    """
+
+    first: Value
+    lines: list[Line]
+    near: Value | None
+    across: list[Value]
+
+
+class Tile(NamedTuple):
+    """What a task computes.
+
+    Attributes:
+        m: the set of points.
+        part: which block of channels; of no meaning unless images are packed.
+        rows: of the output, from and to.
+        columns: of the output, from and to.
+    """
+
+    m: Value
+    part: Value
+    rows: tuple[Value, Value]
+    columns: tuple[Value, Value]
 
 
 class Group(NamedTuple):
@@ -30,15 +78,16 @@ class Group(NamedTuple):
 
 
 @contextmanager
-def tile_of(kernel: Kernel, task: Value) -> Iterator[tuple[Value, tuple[Value, Value], tuple[Value, Value]]]:
-    """The set of points of a task, and the rows and columns of its tile."""
+def tile_of(kernel: Kernel, variant: Variant, task: Value) -> Iterator[Tile]:
+    """The tile of a task; the whole output, if tasks are blocks of channels."""
     job = kernel.job
-    across, tiles = job.tiles
-    m, tile = task // tiles, task % tiles
-    columns, rows = job.tile
-    top, left = tile // across * rows, tile % across * columns
-    height = job.target[1] * job.target[2]
-    yield m, (top, (top + rows).least(height)), (left, (left + columns).least(job.target[0]))
+    m, part, height = task // job.parts, task % job.parts, job.target[1] * job.target[2]
+    if variant.layout == PACKED:
+        yield Tile(m, part, (kernel.number(0), height), (kernel.number(0), job.target[0]))
+    else:
+        columns, rows = job.tile
+        top, left = part // job.across * rows, part % job.across * columns
+        yield Tile(m, part, (top, (top + rows).least(height)), (left, (left + columns).least(job.target[0])))
 
 
 @contextmanager
@@ -49,5 +98,4 @@ def groups(kernel: Kernel, row: Row, begin: Value, end: Value) -> Iterator[Group
     with kernel.loop(begin, end, LANES) as column:
         start = column.least(last)
         lane = kernel.counting(I64)
-        fresh = (lane >= column - start) & (lane < count.least(end - start))
-        yield Group(row, start, count, fresh)
+        yield Group(row, start, count, (lane >= column - start) & (lane < count.least(end - start)))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from .job import LINEAR, PROJECTIVE
 from .lanes import F32, F64, I32, I64
 
-PLANES, PIXELS = "planes", "pixels"
+PLANES, PIXELS, PACKED = "planes", "pixels", "packed"
 
 
 class Variant(NamedTuple):
@@ -18,9 +18,10 @@ class Variant(NamedTuple):
         taps: along an axis.
         kind: where positions come from: POINTS, LINEAR or PROJECTIVE.
         directional: whether weights are differentiated along a direction.
-        layout: PLANES, if a group's samples are read channel by channel; PIXELS, if sample by sample, its channels being
-            next to each other in memory.
-        dense: whether pixels next to each other in a row are so in memory, and samples too.
+        layout: PLANES, if the samples of a group are blended together, channel by channel; PIXELS, if one by one, the
+            channels of a pixel being next to each other in memory; PACKED, if so in a copy of some of the channels.
+        block: how many channels are in a vector, unless the layout is PLANES.
+        dense: whether samples next to each other in a row are so in memory, and for PLANES pixels too.
     """
 
     double: bool
@@ -30,6 +31,7 @@ class Variant(NamedTuple):
     kind: int
     directional: bool
     layout: str
+    block: int
     dense: bool
 
     @property
@@ -60,6 +62,6 @@ class Variant(NamedTuple):
         return self.kind in (LINEAR, PROJECTIVE)
 
     @property
-    def coordinate(self) -> Any:
-        """The type of positions: float64 but for given points, which stay as they are."""
-        return F64 if self.on_grid else self.element
+    def unit(self) -> bool:
+        """Whether pixels next to each other in a row are so in memory."""
+        return self.layout == PLANES and self.dense
