@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..parallel import parallel_for
-from . import loops
+from . import cells, loops
 from .how import How
 from .job import LINEAR, POINTS, PROJECTIVE, Job
 from .layout import empty
-from .variant import PACKED, PIXELS, PLANES, Variant
+from .variant import CELLS, PACKED, PIXELS, PLANES, Variant
 
 # From so many channels on that lie next to each other, samples are read one by one, with their channels in vectors.
 MANY_CHANNELS = 8
@@ -61,7 +61,14 @@ def push(
         image.zero_()
         bands = max(1, min(BANDS // max(1, shape[0]), math.ceil(shape[1] / ROWS_PER_BAND)))
         # The rows of other maps cannot be passed over without placing their samples.
-        call.job.parts = bands if call.variant.kind == LINEAR else min(bands, 4)
+        most = shape[1] if call.variant.kind == LINEAR else 4
+        call.job.parts = min(bands, most)
+        if call.variant.layout == PLANES and call.variant.total == cells.CORNERS and call.variant.dense:
+            row = call.job.channels * (shape[2] + 1) * cells.CORNERS * image.element_size()
+            high = COPY // row - 2  # rows of a band whose cells are no more than a copy may be
+            if high > 0 and shape[1] <= most * high:
+                call.job.parts = max(call.job.parts, -(-shape[1] // high))
+                call.variant = call.variant._replace(layout=CELLS)
     call.run("push", shape[0], grain=1)
     return image
 

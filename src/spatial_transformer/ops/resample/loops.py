@@ -11,6 +11,7 @@ other task writes to. If images are packed, it is a block of channels instead. N
 from collections.abc import Callable
 
 from . import compiled
+from .cells import Cells
 from .job import FIELDS, FILL, LINEAR, PROJECTIVE
 from .lanes import F64, I64, LANES, Kernel, Value, choose
 from .pixels import Pixels
@@ -19,7 +20,7 @@ from .positions import Positions, Row
 from .samples import Samples
 from .taps import Taps
 from .tiles import Group, groups, tile_of
-from .variant import PACKED, PLANES, Variant
+from .variant import CELLS, PACKED, PLANES, Variant
 
 
 def address(operation: str, variant: Variant) -> int:
@@ -35,7 +36,7 @@ class _Parts:
         self.variant, self.job = variant, self.kernel.job
         self.samples, self.positions = Samples(self.kernel, variant), Positions(self.kernel, variant)
         self.taps = Taps(self.positions, slopes=name == "slope")
-        blender = Planes if variant.layout == PLANES else Pixels
+        blender = Planes if variant.layout in (PLANES, CELLS) else Pixels
         self.blender = blender(self.kernel, variant, self.samples, self.taps)
 
     def sort(
@@ -106,21 +107,50 @@ def _slope(variant: Variant) -> str:
 def _push(variant: Variant) -> str:
     parts = _Parts("push", variant)
     kernel, job, samples, taps, blender = parts.kernel, parts.job, parts.samples, parts.taps, parts.blender
+    cells = Cells(kernel, variant, samples, taps) if variant.layout == CELLS else None
     last = variant.dims - 1
     with kernel.loop(kernel.begin, kernel.end) as task:
         n, part = task // job.parts, task % job.parts
         if variant.layout != PACKED:  # which is divided by channels instead
             taps.low, taps.high = part * job.size[last] // job.parts, (part + 1) * job.size[last] // job.parts
         blender.begin(samples.image(n), part, write=True)
+        if cells is not None:
+            cells.begin(samples.image(n))
         with kernel.loop(*samples.sets_of(n)) as member:
             m = samples.member(member)
             with kernel.loop(0, job.target[1] * job.target[2]) as number:
                 row = parts.positions.row(m, number)
                 with groups(kernel, row, *_columns(parts, row)) as group:
                     places, _ = parts.positions.group(m, group)
-                    parts.sort(places, samples.directions(m, group), lambda nowhere: blender.push(m, group, nowhere))
+                    direction = samples.directions(m, group)
+
+                    def blend(nowhere: Value | None) -> None:
+                        blender.push(m, group, nowhere)
+
+                    if cells is None:
+                        parts.sort(places, direction, blend)
+                    else:
+                        _sort_into_cells(parts, cells, m, group, places, direction)
         blender.end(write=True)
+        if cells is not None:
+            cells.end()
     return kernel.finish()
+
+
+def _sort_into_cells(
+    parts: _Parts, cells: Cells, m: Value, group: Group, places: list[Value], direction: list[Value]
+) -> None:
+    """Add a group to cells, or one by one where pixels inside are read instead of those outside."""
+    kernel, taps, job = parts.kernel, parts.taps, parts.job
+    outside = taps.are_outside(places)
+    with kernel.when(~outside.all()):
+        filled = job.padding[0].is_(FILL) & job.padding[1].is_(FILL)
+        with kernel.either(filled | taps.are_inside(places, whole=True).all()) as (simple, instead):
+            with simple:
+                known = places[0].is_(places[0]) & places[1].is_(places[1])
+                cells.push(m, group, places, direction, group.fresh & ~outside & known)
+            with instead:
+                parts.blender.push(m, group, taps.anywhere(places, direction))
 
 
 _WRITERS = {"pull": _pull, "push": _push, "slope": _slope}

@@ -123,9 +123,9 @@ class Taps:
         self._reach = self.kernel.room(integers, self.variant.dims * self.variant.taps)
         self.places = self.kernel.room(I64, LANES)  # of the first tap of each sample, or of another, in memory
 
-    def limits(self, axis: int) -> tuple[Value, Value]:
+    def limits(self, axis: int, *, whole: bool = False) -> tuple[Value, Value]:
         """The first pixel along an axis that counts, and the first behind them that does not."""
-        if axis == self.variant.dims - 1:
+        if axis == self.variant.dims - 1 and not whole:
             return self.low, self.high
         return self.kernel.number(0), self.job.size[axis]
 
@@ -133,11 +133,11 @@ class Taps:
         """The pixel from which fractions are counted."""
         return position.floor() if self.variant.taps % 2 == 0 else (position - 0.5).floor() + 1
 
-    def are_inside(self, positions: list[Value]) -> Value:
-        """Which samples have all their taps inside."""
+    def are_inside(self, positions: list[Value], *, whole: bool = False) -> Value:
+        """Which samples have all their taps inside: of the band, or of the whole image."""
         before, taps, inside = self.variant.before, self.variant.taps, None
         for axis, position in enumerate(positions):
-            centre, (low, high) = self.centre(position), self.limits(axis)
+            centre, (low, high) = self.centre(position), self.limits(axis, whole=whole)
             least, most = (low + before).to(position.element), (high + (before - taps)).to(position.element)
             here = (centre >= least) & (centre <= most)
             inside = here if inside is None else inside & here

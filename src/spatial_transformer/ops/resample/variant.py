@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from .job import LINEAR, PROJECTIVE
 from .lanes import F32, F64, I32, I64
 
-PLANES, PIXELS, PACKED = "planes", "pixels", "packed"
+PLANES, CELLS, PIXELS, PACKED = "planes", "cells", "pixels", "packed"
 
 
 class Variant(NamedTuple):
@@ -19,9 +19,10 @@ class Variant(NamedTuple):
         kind: where positions come from: POINTS, LINEAR or PROJECTIVE.
         directional: whether weights are differentiated along a direction.
         layout: PLANES, if the samples of a group are blended together, channel by channel; PIXELS, if one by one, the
-            channels of a pixel being next to each other in memory; PACKED, if so in a copy of some of the channels.
-        block: how many channels are in a vector, unless the layout is PLANES.
-        dense: whether samples next to each other in a row are so in memory, and for PLANES pixels too.
+            channels of a pixel being next to each other in memory; PACKED, if so in a copy of some of the channels;
+            CELLS, for `push`, as PLANES, but by way of a copy with four numbers for a pixel.
+        block: how many channels are in a vector of PIXELS and PACKED.
+        dense: whether samples next to each other in a row are so in memory, and for PLANES and CELLS pixels too.
     """
 
     double: bool
@@ -64,4 +65,4 @@ class Variant(NamedTuple):
     @property
     def unit(self) -> bool:
         """Whether pixels next to each other in a row are so in memory."""
-        return self.layout == PLANES and self.dense
+        return self.layout in (PLANES, CELLS) and self.dense
