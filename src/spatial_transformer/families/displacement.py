@@ -80,7 +80,7 @@ class Displacement(Family):
             >>> family.to_flow(family.identity(1)).shape
             torch.Size([1, 2, 4, 5])
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         return theta.unflatten(1, (self.dims, *self.size))
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ class ThinPlateSpline(Family):
         Raises:
             ValueError: `theta` is not (N, P).
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         control = self._constant("control", theta)  # (K, D)
         with full_precision(theta):
             weights = self._constant("coefficients", theta)[: len(control)] @ self._displacements(theta)  # (N, K, D)

@@ -85,7 +85,7 @@ class Velocity(Family):
             >>> family.inverse(torch.full((1, 8), 0.1))[0, 0]
             tensor(-0.1000)
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         return -theta
 
     def velocity(self, theta: Tensor, points: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class Velocity(Family):
             >>> family.velocity(torch.full((1, 8), 0.1), torch.tensor([[0.0, 0.5]]))
             tensor([[[0.1000, 0.1000]]])
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
         dtype = torch.promote_types(theta.dtype, points.dtype)
         flat = points.to(dtype)[:, None].flatten(1, -2)  # (1 | N, K, D)
