@@ -26,7 +26,8 @@ class Family(nn.Module, ABC):
     `inverse`, which returns a theta: exact for the groups of matrices (which have `compose` too), `-theta` for
     `Velocity`. All others are inverted point by point, by `inverse_points`.
 
-    A NaN in theta makes the points NaN that it moves; they read as the fill value of the sampler.
+    A NaN in theta makes the points NaN that it moves, and in `grid` perhaps others of the same image; they read as the
+    fill value of the sampler.
 
     Attributes:
         dims: 2 for images, 3 for volumes.
@@ -100,7 +101,8 @@ class Family(nn.Module, ABC):
             ValueError: `theta` is not (N, P), or `size` does not fit the family.
         """
         checks.theta(self, self.parameter_count, theta)
-        return self._on_grid(theta, checks.size("size", size, dims=self.dims))
+        with full_precision(theta):
+            return self._on_grid(theta, checks.size("size", size, dims=self.dims))
 
     @final
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:

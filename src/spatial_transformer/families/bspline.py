@@ -8,7 +8,8 @@ from torch import Tensor
 
 from .. import checks
 from .base import Family
-from .lattice import as_field, cubic_bspline, interpolate, lattice_position
+from .kept import kept
+from .lattice import along_axes, as_field, interpolate, lattice_position, lattice_weights
 
 
 @final
@@ -46,7 +47,11 @@ class BSpline(Family):
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         position = lattice_position(points, self.control)  # (1 | N, K, D)
-        return points + interpolate(as_field(theta, self.control), position, cubic_bspline).mT
+        return points + interpolate(as_field(theta, self.control), position).mT
+
+    def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        points, *weights = kept(self, size, theta, lambda _: lattice_weights(size, self.control, theta))
+        return along_axes(as_field(theta, self.control), weights).add_(points).movedim(1, -1)
 
     def extra_repr(self) -> str:
         return f"control={self.control}"

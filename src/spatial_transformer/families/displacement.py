@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from .. import checks
-from ..coordinates import normalised_to_pixel
+from ..coordinates import target_points
+from ..kernels import Linear
+from ..ops.resample import resample
 from .base import Family
-from .lattice import interpolate, linear
 
 
 @final
@@ -85,7 +86,13 @@ class Displacement(Family):
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         flow = theta.unflatten(1, (self.dims, *self.size))
-        return points + interpolate(flow, normalised_to_pixel(points, self.size), linear).mT
+        return points + resample(flow, points, kernel=Linear(), padding=("border",) * self.dims).mT
+
+    def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        if size != self.size:
+            return super()._on_grid(theta, size)
+        points = target_points(size, dtype=theta.dtype, device=theta.device)  # (1, *size, D)
+        return (points.movedim(-1, 1).contiguous() + theta.unflatten(1, (self.dims, *size))).movedim(1, -1)
 
     def extra_repr(self) -> str:
         return f"size={self.size}"
