@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from .. import checks
-from ..coordinates import target_points
 from ..kernels import Linear
 from ..ops.resample import resample
 from .base import Family
+from .kept import kept
 
 
 @final
@@ -91,8 +91,8 @@ class Displacement(Family):
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
         if size != self.size:
             return super()._on_grid(theta, size)
-        points = target_points(size, dtype=theta.dtype, device=theta.device)  # (1, *size, D)
-        return (points.movedim(-1, 1).contiguous() + theta.unflatten(1, (self.dims, *size))).movedim(1, -1)
+        (points,) = kept(self, size, theta, lambda _: ())
+        return (points + theta.unflatten(1, (self.dims, *size))).movedim(1, -1)
 
     def extra_repr(self) -> str:
         return f"size={self.size}"

@@ -25,6 +25,9 @@ class _Smooth(Kernel):
         return BSpline(3).polynomials()
 
 
+SMOOTH = _Smooth()
+
+
 def lattice_points(control: Sequence[int], reach: float = 1.0) -> Tensor:
     """The control points of a lattice over [-reach, reach], the outermost on its corners: (K, D) by rows, x first."""
     axes = [torch.linspace(-reach, reach, length, dtype=torch.float64) for length in control]
@@ -62,7 +65,7 @@ def interpolate(field: Tensor, position: Tensor) -> Tensor:
 
 def read_wide(field: Tensor, points: Tensor) -> Tensor:
     """The spline of an (N | 1, F, *wide) field with margins, at (N | 1, K, D) points normalised to its outer edges."""
-    return resample(field, points, kernel=_Smooth(), padding=("border",) * points.shape[-1])
+    return resample(field, points, kernel=SMOOTH, padding=("border",) * points.shape[-1])
 
 
 def along_axes(values: Tensor, matrices: Sequence[Tensor]) -> Tensor:

@@ -74,6 +74,8 @@ def _run(
         wide = torch.promote_types(image.dtype, source.dtype)
         return _run(image.to(wide), source.to(wide), target, kernel, padding, index).to(image.dtype)
     prepared, margins = kernel.prepare(image, padding)
+    if not target and source.stride()[1:] != (source.shape[2], 1):
+        source = source.contiguous()  # once, rather than in every operator
     if index is None and len(prepared) != len(source):
         if len(prepared) == 1:
             index = torch.zeros(len(source), dtype=torch.int64, device=image.device)
