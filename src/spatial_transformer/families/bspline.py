@@ -9,7 +9,7 @@ from torch import Tensor
 from .. import checks
 from .base import Family
 from .kept import kept
-from .lattice import along_axes, as_field, interpolate, lattice_position, lattice_weights
+from .lattice import as_field, for_grid, interpolate, lattice_position, move_by_field
 
 
 @final
@@ -50,8 +50,8 @@ class BSpline(Family):
         return points + interpolate(as_field(theta, self.control), position).mT
 
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        points, *weights = kept(self, size, theta, lambda _: lattice_weights(size, self.control, theta))
-        return along_axes(as_field(theta, self.control), weights).add_(points).movedim(1, -1)
+        points, *weights = kept(self, size, theta, lambda points: for_grid(points, size, self.control))
+        return move_by_field(points, theta.unflatten(1, (*self.control, self.dims)), weights).unflatten(1, size)
 
     def extra_repr(self) -> str:
         return f"control={self.control}"

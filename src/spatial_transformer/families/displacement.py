@@ -91,8 +91,8 @@ class Displacement(Family):
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
         if size != self.size:
             return super()._on_grid(theta, size)
-        (points,) = kept(self, size, theta, lambda _: ())
-        return (points + theta.unflatten(1, (self.dims, *size))).movedim(1, -1)
+        (points,) = kept(self, size, theta, lambda points: (points,))
+        return (points + theta.unflatten(1, (self.dims, -1)).mT).unflatten(1, size)
 
     def extra_repr(self) -> str:
         return f"size={self.size}"

@@ -16,7 +16,7 @@ MOST_SIZES = 4  # that a family remembers
 def kept(
     family: nn.Module, size: tuple[int, ...], like: Tensor, compute: Callable[[Tensor], tuple[Tensor, ...]]
 ) -> tuple[Tensor, ...]:
-    """The target points of a size and what belongs to them, from memory if they were asked for before.
+    """What belongs to the target points of a size, from memory if it was asked for before.
 
     Args:
         family: whose they are; they are forgotten together with it.
@@ -25,7 +25,7 @@ def kept(
         compute: takes the points, (1, K, D), and returns constants.
 
     Returns:
-        The points, coordinate by coordinate, (1, D, *size), and the constants.
+        The constants.
     """
     if torch.compiler.is_compiling():  # keeps constants by itself
         return _computed(size, like, compute)
@@ -46,6 +46,4 @@ def kept(
 def _computed(
     size: tuple[int, ...], like: Tensor, compute: Callable[[Tensor], tuple[Tensor, ...]]
 ) -> tuple[Tensor, ...]:
-    points = target_points(size, dtype=like.dtype, device=like.device)  # (1, *size, D)
-    constants = points.movedim(-1, 1), *compute(points.flatten(1, -2))
-    return tuple(tensor.contiguous() for tensor in constants)
+    return compute(target_points(size, dtype=like.dtype, device=like.device).flatten(1, -2))

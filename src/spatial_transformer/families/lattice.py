@@ -70,9 +70,10 @@ def read_wide(field: Tensor, points: Tensor) -> Tensor:
 
 def along_axes(values: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     """(N, F, *lengths) values, multiplied along each axis by a matrix (new length, length)."""
-    for axis, matrix in enumerate(matrices[:-1], start=2):
-        values = (matrix @ values.flatten(axis + 1)).unflatten(-1, values.shape[axis + 1 :])
-    return values @ matrices[-1].mT
+    values = values @ matrices[-1].mT
+    for axis in range(values.ndim - 2, 1, -1):
+        values = (matrices[axis - 2] @ values.flatten(axis + 1)).unflatten(-1, values.shape[axis + 1 :])
+    return values
 
 
 def spline_weights(position: Tensor, length: int) -> Tensor:
@@ -82,15 +83,23 @@ def spline_weights(position: Tensor, length: int) -> Tensor:
     return spline(3, distance) @ _border(length).to(position)
 
 
-def lattice_weights(
-    size: Sequence[int], control: Sequence[int], like: Tensor, reach: float = 1.0
-) -> tuple[Tensor, ...]:
-    """For each axis (pixels, n): coefficients of a lattice to the spline at the centres of the pixels of an output."""
+def for_grid(points: Tensor, size: Sequence[int], control: Sequence[int], reach: float = 1.0) -> tuple[Tensor, ...]:
+    """What `move_by_field` takes: points (1, K, D), the pixels of an output of a size, and a matrix for each axis."""
     weights = []
     for pixels, length in zip(size, control, strict=True):
         centres = torch.arange(1 - pixels, pixels, 2, dtype=torch.float64)[:, None] / pixels
-        weights.append(spline_weights(lattice_position(centres, [length], reach)[:, 0], length).to(like))
-    return tuple(weights)
+        weights.append(spline_weights(lattice_position(centres, [length], reach)[:, 0], length))
+    weights[-1] = torch.kron(weights[-1], torch.eye(len(size)))  # x and y stay next to each other
+    return points, *(weight.to(points) for weight in weights)
+
+
+def move_by_field(points: Tensor, field: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Add the spline of an (N, *control, D) field to points as `for_grid` returns them: (N, K, D)."""
+    first, *others = weights
+    rows = along_axes(field.flatten(-2), others).flatten(2)  # (N, length of the first axis, ...)
+    start = points.unflatten(1, (len(first), -1)).flatten(2)  # (1, pixels along the first axis, ...)
+    moved = torch.baddbmm(start, first.expand(rows.shape[0], -1, -1), rows)
+    return moved.flatten(1).unflatten(1, points.shape[1:])
 
 
 def spline_filter(length: int) -> Tensor:

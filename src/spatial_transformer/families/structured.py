@@ -61,7 +61,7 @@ class Structured(Family):
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         matrix = theta.unflatten(1, (self.dims, -1))  # (N, D, F)
-        return move(points.mT, matrix.mT, self._values(points)).mT
+        return move(points, matrix.mT, self._values(points))
 
     def _values(self, points: Tensor) -> Tensor:
         """b at (1 | N, K, D) points: (1 | N, F, K)."""

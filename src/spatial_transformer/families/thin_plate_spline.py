@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .. import checks
 from .base import Family, full_precision
-from .basis import move
+from .basis import for_grid, move, move_grid
 from .kept import kept
 from .lattice import lattice_points
 
@@ -81,11 +81,11 @@ class ThinPlateSpline(Family):
         return (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))  # (N, K, D)
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
-        return move(points.mT, self._displacements(theta), self._basis(points, theta)).mT
+        return move(points, self._displacements(theta), self._basis(points, theta))
 
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        points, basis = kept(self, size, theta, lambda points: (self._basis(points, theta),))
-        return move(points.flatten(2), self._displacements(theta), basis).mT.unflatten(1, size)
+        points, basis = kept(self, size, theta, lambda points: for_grid(points, self._basis(points, theta)))
+        return move_grid(points, self._displacements(theta), basis).unflatten(1, size)
 
     def _basis(self, points: Tensor, like: Tensor) -> Tensor:
         """How far the displacement of each control point moves points (1 | N, K, D): (1 | N, K_control, K)."""

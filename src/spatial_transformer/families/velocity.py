@@ -13,10 +13,11 @@ from .lattice import (
     MARGIN,
     along_axes,
     as_field,
+    for_grid,
     interpolate,
     lattice_points,
     lattice_position,
-    lattice_weights,
+    move_by_field,
     read_wide,
     spline_filter,
     spline_weights,
@@ -134,9 +135,9 @@ class Velocity(Family):
         return points + read_wide(spline, points * self._constant("scale", theta)).mT
 
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        points, *weights = kept(self, size, theta, lambda _: lattice_weights(size, self.resolution, theta, REACH))
+        points, *weights = kept(self, size, theta, lambda points: for_grid(points, size, self.resolution, REACH))
         spline = along_axes(self._flow(theta), self._matrices("filter", theta))
-        return along_axes(spline, weights).add_(points).movedim(1, -1)
+        return move_by_field(points, spline.movedim(1, -1), weights).unflatten(1, size)
 
     def _flow(self, theta: Tensor) -> Tensor:
         """(N, P) parameters to the displacements of the nodes after one unit of time: (N, D, *resolution)."""
