@@ -32,7 +32,8 @@ def for_grid(points: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
     dims = points.shape[-1]
     if basis.numel() * dims**2 > LARGEST_SPREAD:
         return points.mT.contiguous().mT, basis.contiguous()
-    return points, torch.kron(basis[0].contiguous(), torch.eye(dims).to(basis))
+    spread = basis[0][:, None, :, None] * torch.eye(dims).to(basis)[:, None]  # (C, D, K, D)
+    return points, spread.flatten(2).flatten(0, 1)
 
 
 def move_grid(points: Tensor, displacements: Tensor, basis: Tensor) -> Tensor:
