@@ -11,6 +11,7 @@ from ..coordinates import target_points
 
 _KEPT: MutableMapping[nn.Module, dict[Any, tuple[Tensor, ...]]] = weakref.WeakKeyDictionary()
 MOST_SIZES = 4  # that a family remembers
+MOST_BYTES = 2**30  # of a size, beyond which it is not remembered
 
 
 def kept(
@@ -37,7 +38,8 @@ def kept(
             found = _computed(size, like, compute)
         # Constants do not belong to a transformation of torch.func that runs now: it would not let go of them.
         found = tuple(torch.func.debug_unwrap(tensor) for tensor in found)
-        known[key] = found
+        if sum(tensor.nbytes for tensor in found) <= MOST_BYTES:
+            known[key] = found
         while len(known) > MOST_SIZES:
             known.pop(next(iter(known)), None)
     return found
