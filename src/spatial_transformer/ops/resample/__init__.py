@@ -76,11 +76,12 @@ def _run(
     prepared, margins = kernel.prepare(image, padding)
     if not target and source.stride()[1:] != (source.shape[2], 1):
         source = source.contiguous()  # once, rather than in every operator
-    if index is None and len(prepared) != len(source):
-        if len(prepared) == 1:
-            index = torch.zeros(len(source), dtype=torch.int64, device=image.device)
+    images, sets = prepared.shape[0], source.shape[0]
+    if index is None and images != sets:
+        if images == 1:
+            index = torch.zeros(sets, dtype=torch.int64, device=image.device)
         else:
-            source = source.expand(len(prepared), -1, -1)
+            source = source.expand(images, -1, -1)
     how = how_to_read(kernel, padding, margins)
     assert how is not None
     return operators.pull(prepared, source, how, index=index, target=target)

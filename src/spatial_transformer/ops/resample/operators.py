@@ -327,7 +327,9 @@ def _apply(function: Any, *arguments: Any) -> Tensor:
     """`function.apply`, without what it does for nothing."""
     if torch._C._are_functorch_transforms_active():
         return function.apply(*arguments)
-    if not torch.is_grad_enabled() and forward_ad._current_level < 0:  # nothing is recorded
+    *tensors, _ = arguments
+    recorded = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    if not recorded and forward_ad._current_level < 0:
         return function.forward(*arguments)
     return _eager(function).apply(*arguments)
 
