@@ -234,7 +234,7 @@ def _measure(measure: str | Measure) -> Measure:
 
 def _start(start: Tensor | None, family: Family, batch: int, like: Tensor) -> Tensor:
     theta = family.identity(1) if start is None else start
-    checks.theta(str(family), family.parameter_count, theta)
+    checks.theta(family, family.parameter_count, theta)
     if len(theta) not in (1, batch):
         raise ValueError(f"`start` must have {batch} rows, one for each pair, or one for all; got {len(theta)}.")
     return theta.detach().to(like).expand(batch, -1).clone()

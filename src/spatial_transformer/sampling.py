@@ -60,9 +60,9 @@ def sample(
         raise ValueError(f"`points` must have shape (N, ..., {dims}); got {checks.shape(points)}. Pass `points[None]`.")
     checks.batches(image, "points", points, index)
     checks.same_device(image, "points", points)
-    flat = points[:, None].flatten(1, -2)  # (M, K, D)
+    flat = points.flatten(1, -2) if points.ndim > 2 else points[:, None]  # (M, K, D)
     read = _read(image, flat, (), mode, padding, index)  # (M, C, K)
-    result = read.reshape(*read.shape[:2], *points.shape[1:-1])  # (M, C, ...)
+    result = read if points.ndim == 3 else read.reshape(*read.shape[:2], *points.shape[1:-1])  # (M, C, ...)
     return _in_memory_format_of(image, result) if result.ndim == image.ndim else result
 
 

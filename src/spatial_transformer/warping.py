@@ -58,7 +58,7 @@ def warp(
     """
     checks.family(family)
     checks.image(image, family.dims)
-    checks.theta(str(family), family.parameter_count, theta)
+    checks.theta(family, family.parameter_count, theta)
     checks.batches(image, "theta", theta, index)
     checks.same_device(image, "theta", theta)
     checks.antialias(antialias)

@@ -20,8 +20,8 @@ def coordinates_dtype(value: torch.dtype) -> torch.dtype:
     return value
 
 
-def theta(family: str, count: int, value: Tensor) -> None:
-    """`value` must be a flat (N, P) tensor for `family`, which is how the family prints itself."""
+def theta(family: object, count: int, value: Tensor) -> None:
+    """`value` must be a flat (N, P) tensor for `family`, which is only printed."""
     tensor("theta", value)
     if value.ndim != 2 or value.shape[1] != count:
         repair = ""

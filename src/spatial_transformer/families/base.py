@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Self, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,8 @@ class Family(nn.Module, ABC):
     `inverse`, which returns a theta: exact for the groups of matrices (which have `compose` too), `-theta` for
     `Velocity`. All others are inverted point by point, by `inverse_points`.
 
-    A NaN in theta makes the points NaN that it moves; they read as the fill value of the sampler.
+    A NaN in theta makes the points NaN that it moves, and in `grid` perhaps others of the same image; they read as the
+    fill value of the sampler.
 
     Attributes:
         dims: 2 for images, 3 for volumes.
@@ -76,7 +78,7 @@ class Family(nn.Module, ABC):
             ValueError: `theta` is not (N, P), or the last axis of `points` is not D.
             TypeError: `theta` or `points` is not float32 or float64.
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
         dtype = torch.promote_types(theta.dtype, points.dtype)
         flat = points.to(dtype)[:, None].flatten(1, -2)  # (1 | N, K, D)
@@ -98,8 +100,9 @@ class Family(nn.Module, ABC):
         Raises:
             ValueError: `theta` is not (N, P), or `size` does not fit the family.
         """
-        checks.theta(str(self), self.parameter_count, theta)
-        return self._on_grid(theta, checks.size("size", size, dims=self.dims))
+        checks.theta(self, self.parameter_count, theta)
+        with full_precision(theta):
+            return self._on_grid(theta, checks.size("size", size, dims=self.dims))
 
     @final
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
@@ -116,7 +119,7 @@ class Family(nn.Module, ABC):
         Raises:
             ValueError: as `points`.
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
         # A row per source coordinate. Every image needs points of its own, or the rows would be summed over the batch.
         own = points.expand(theta.shape[0], *points.shape[1:])
@@ -180,7 +183,7 @@ class Family(nn.Module, ABC):
             >>> bool((family.points(theta, back) - source).abs().max() < 1e-4)
             True
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         checks.positive("tolerance", tolerance)
         points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
         shape = (theta.shape[0], *points.shape[1:])
@@ -217,6 +220,7 @@ class Family(nn.Module, ABC):
         return self
 
 
-def full_precision(theta: Tensor) -> torch.autocast:
+def full_precision(theta: Tensor) -> AbstractContextManager[Any]:
     """A context in which autocast does not touch coordinates: they are never computed in half precision."""
-    return torch.autocast(theta.device.type, enabled=False)
+    device = theta.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

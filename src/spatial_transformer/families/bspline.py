@@ -8,7 +8,8 @@ from torch import Tensor
 
 from .. import checks
 from .base import Family
-from .lattice import as_field, cubic_bspline, interpolate, lattice_position
+from .kept import kept
+from .lattice import as_field, for_grid, interpolate, lattice_position, move_by_field
 
 
 @final
@@ -46,7 +47,11 @@ class BSpline(Family):
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         position = lattice_position(points, self.control)  # (1 | N, K, D)
-        return points + interpolate(as_field(theta, self.control), position, cubic_bspline).mT
+        return points + interpolate(as_field(theta, self.control), position).mT
+
+    def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        points, *weights = kept(self, size, theta, lambda points: for_grid(points, size, self.control))
+        return move_by_field(points, theta.unflatten(1, (*self.control, self.dims)), weights).unflatten(1, size)
 
     def extra_repr(self) -> str:
         return f"control={self.control}"

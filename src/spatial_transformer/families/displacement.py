@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import checks
-from ..coordinates import normalised_to_pixel
+from ..kernels import Linear
+from ..ops.resample import resample
 from .base import Family
-from .lattice import interpolate, linear
+from .kept import kept
 
 
 @final
@@ -80,12 +81,20 @@ class Displacement(Family):
             >>> family.to_flow(family.identity(1)).shape
             torch.Size([1, 2, 4, 5])
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         return theta.unflatten(1, (self.dims, *self.size))
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         flow = theta.unflatten(1, (self.dims, *self.size))
-        return points + interpolate(flow, normalised_to_pixel(points, self.size), linear).mT
+        return points + resample(flow, points, kernel=Linear(), padding=("border",) * self.dims).mT
+
+    def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        (points,) = kept(self, size, theta, lambda points: (points,))  # (1, K, D)
+        flow = theta.unflatten(1, (self.dims, *self.size))
+        if size != self.size:
+            flow = nn.functional.interpolate(flow, size, mode="bilinear" if self.dims == 2 else "trilinear")
+        # In the order of points before the sum: to add what lies in another order takes longer than both.
+        return flow.flatten(2).mT.clone(memory_format=torch.contiguous_format).add_(points).unflatten(1, size)
 
     def extra_repr(self) -> str:
         return f"size={self.size}"

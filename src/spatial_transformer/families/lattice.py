@@ -1,20 +1,31 @@
 """Regular lattices of values over an image, and how to read between them."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-# From the fractional part of a position to the weights of the 2 or 4 entries around it, all (M, 1, K).
-Kernel = Callable[[Tensor], list[Tensor]]
+from ..kernels import BSpline, Kernel, spline
+from ..ops.resample import resample
+
+# Entries that are put around a lattice, so that all that a point reads lies inside: there the sampler is fast.
+MARGIN = 2
 
 
-class Tap(NamedTuple):
-    """One entry that a point touches along an axis. Each field is (M, 1, K)."""
+class _Smooth(Kernel):
+    """The cubic B-spline itself: twice continuously differentiable; passes near the entries, not through them."""
 
-    entry: Tensor  # its index in the flattened lattice, as far as this axis goes
-    weight: Tensor
+    support = 2.0
+
+    def weight(self, distance: Tensor) -> Tensor:
+        return spline(3, distance)
+
+    def polynomials(self) -> np.ndarray:
+        return BSpline(3).polynomials()
+
+
+SMOOTH = _Smooth()
 
 
 def lattice_points(control: Sequence[int], reach: float = 1.0) -> Tensor:
@@ -36,69 +47,73 @@ def as_field(theta: Tensor, control: Sequence[int]) -> Tensor:
     return theta.unflatten(1, (*control, len(control))).movedim(-1, 1)
 
 
-def interpolate(field: Tensor, position: Tensor, kernel: Kernel) -> Tensor:
-    """Read a field between its entries. Outside of the lattice its border goes on.
+def interpolate(field: Tensor, position: Tensor) -> Tensor:
+    """Read the cubic B-spline of a field. Outside of the lattice its border goes on.
 
     Args:
-        field: (N | 1, F, *control) values, F of them per control point.
+        field: (N | 1, F, *control) coefficients, F of them per control point.
         position: (N | 1, K, D) positions in units of the lattice, x first. NaN reads as NaN.
-        kernel: how entries are blended.
 
     Returns:
         (N, F, K) values.
     """
-    batch = torch.broadcast_shapes(field.shape[:1], position.shape[:1])[0]
-    axes = []
-    stride = 1
-    for axis, length in enumerate(reversed(field.shape[2:])):  # the last axis is x, a point's first coordinate
-        axes.append(_taps(position[:, None, :, axis], length, stride, kernel))
-        stride *= length
-    return _blend(field.flatten(2).expand(batch, -1, -1), axes[::-1], None)
+    wide = nn.functional.pad(field.contiguous(), [MARGIN] * (2 * position.shape[-1]), mode="replicate")
+    axes = [position[..., d] * (2 / n) + ((2 * MARGIN + 1) / n - 1) for d, n in enumerate(wide.shape[:1:-1])]
+    read = read_wide(wide, torch.stack(axes, dim=-1))
+    return torch.where(position.isnan().any(dim=-1)[:, None], torch.nan, read)
 
 
-def _taps(position: Tensor, length: int, stride: int, kernel: Kernel) -> list[Tap]:
-    """The entries along an axis of `length` entries that (M, 1, K) positions touch."""
-    reach = len(kernel(position[..., :0])) // 2
-    position = position.clamp(-reach, length - 1 + reach)  # beyond, every entry is the border; NaN stays
-    first = position.detach().floor()
-    taps = []
-    for offset, weight in enumerate(kernel(position - first)):
-        index = (first + (offset + 1 - reach)).nan_to_num(0).clamp(0, length - 1).long()
-        taps.append(Tap(index * stride, weight))
-    return taps
+def read_wide(field: Tensor, points: Tensor) -> Tensor:
+    """The spline of an (N | 1, F, *wide) field with margins, at (N | 1, K, D) points normalised to its outer edges."""
+    return resample(field, points, kernel=SMOOTH, padding=("border",) * points.shape[-1])
 
 
-def _blend(entries: Tensor, axes: list[list[Tap]], index: Tensor | None) -> Tensor:
-    """The weighted sum over the taps of the first axis, each the weighted sum over those of the others: (N, F, K)."""
-    if not axes:
-        assert index is not None
-        return entries.gather(2, index.expand(*entries.shape[:2], -1))
-    parts = [
-        tap.weight * _blend(entries, axes[1:], tap.entry if index is None else index + tap.entry) for tap in axes[0]
-    ]
-    return sum(parts[1:], parts[0])
-
-
-def linear(f: Tensor) -> list[Tensor]:
-    """Straight lines from entry to entry."""
-    return [1 - f, f]
-
-
-def cubic_bspline(f: Tensor) -> list[Tensor]:
-    """The uniform cubic B-spline: twice continuously differentiable; passes near its entries, not through them."""
-    g = 1 - f
-    return [g**3 / 6, ((3 * f - 6) * f * f + 4) / 6, ((3 * g - 6) * g * g + 4) / 6, f**3 / 6]
-
-
-def spline_through(values: Tensor, filters: Sequence[Tensor]) -> Tensor:
-    """(N, F, *control) values to the field whose cubic B-spline passes through them; a filter for each axis."""
-    for axis, axis_filter in enumerate(filters, start=2):
-        values = (values.movedim(axis, -1) @ axis_filter.mT).movedim(-1, axis)
+def along_axes(values: Tensor, matrices: Sequence[Tensor]) -> Tensor:
+    """(N, F, *lengths) values, multiplied along each axis by a matrix (new length, length)."""
+    values = values @ matrices[-1].mT
+    for axis in range(values.ndim - 2, 1, -1):
+        values = (matrices[axis - 2] @ values.flatten(axis + 1)).unflatten(-1, values.shape[axis + 1 :])
     return values
+
+
+def spline_weights(position: Tensor, length: int) -> Tensor:
+    """(K, n): coefficients along an axis of n entries to the spline at (K,) positions in units of the lattice."""
+    entries = torch.arange(-MARGIN, length + MARGIN)
+    distance = position.clamp(-1, length)[:, None] - entries.to(position)  # beyond, every entry is the border
+    return spline(3, distance) @ _border(length).to(position)
+
+
+def for_grid(points: Tensor, size: Sequence[int], control: Sequence[int], reach: float = 1.0) -> tuple[Tensor, ...]:
+    """What `move_by_field` takes: points (1, K, D), the pixels of an output of a size, and a matrix for each axis."""
+    weights = []
+    for pixels, length in zip(size, control, strict=True):
+        centres = torch.arange(1 - pixels, pixels, 2, dtype=torch.float64)[:, None] / pixels
+        weights.append(spline_weights(lattice_position(centres, [length], reach)[:, 0], length))
+    weights[-1] = torch.kron(weights[-1], torch.eye(len(size)))  # x and y stay next to each other
+    return points, *(weight.to(points) for weight in weights)
+
+
+def move_by_field(points: Tensor, field: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Add the spline of an (N, *control, D) field to points as `for_grid` returns them: (N, K, D)."""
+    first, *others = weights
+    rows = along_axes(field.flatten(-2), others).flatten(2)  # (N, length of the first axis, ...)
+    start = points.unflatten(1, (len(first), -1)).flatten(2)  # (1, pixels along the first axis, ...)
+    moved = torch.baddbmm(start, first.expand(rows.shape[0], -1, -1), rows)
+    return moved.flatten(1).unflatten(1, points.shape[1:])
 
 
 def spline_filter(length: int) -> Tensor:
     """(n, n): values along an axis of n entries to the coefficients of the cubic B-spline through them."""
-    unit = torch.eye(length, dtype=torch.float64)
-    before, after = (unit[:, (torch.arange(length) + step).clamp(0, length - 1)] for step in (-1, 1))
-    return torch.linalg.inv((before + 4 * unit + after) / 6)
+    nodes = torch.arange(length, dtype=torch.float64)
+    return torch.linalg.inv(spline_weights(nodes, length))
+
+
+def widen(matrix: Tensor) -> Tensor:
+    """(n + 2 MARGIN, ...) from (n, ...): the first and the last row as often again as there are entries outside."""
+    return _border(len(matrix)).to(matrix) @ matrix
+
+
+def _border(length: int) -> Tensor:
+    """(n + 2 MARGIN, n): an axis to one with margins, in which its ends go on."""
+    inside = torch.arange(-MARGIN, length + MARGIN).clamp(0, length - 1)
+    return torch.eye(length, dtype=torch.float64)[inside]

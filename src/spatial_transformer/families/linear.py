@@ -36,7 +36,7 @@ class MatrixFamily(Family):
         Raises:
             ValueError: `theta` is not (N, P).
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         with full_precision(theta):
             return self._rows(theta)
 
@@ -57,7 +57,7 @@ class MatrixFamily(Family):
         Raises:
             ValueError: `theta` is not (N, P).
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         return self._build(theta)
 
     @final

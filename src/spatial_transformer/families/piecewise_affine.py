@@ -1,5 +1,6 @@
 """Piecewise affine warps: a mesh of triangles, or of tetrahedra in a volume, each with an affine map of its own."""
 
+import math
 from collections.abc import Sequence
 from typing import final
 
@@ -8,7 +9,12 @@ from torch import Tensor
 
 from .. import checks
 from .base import Family
+from .basis import for_grid, move_grid
+from .kept import kept
 from .lattice import as_field, lattice_points, lattice_position
+
+# Vertices times pixels of an output, up to which a product of matrices is quicker than to look for the vertices.
+LARGEST_BASIS = 2**22
 
 
 @final
@@ -50,11 +56,27 @@ class PiecewiseAffine(Family):
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         # Displacements rather than source points, so that the identity is exact.
-        moves = _ringed(as_field(theta - self._constant("identity", theta), self.control)).flatten(2)  # (N, D, L)
+        moves = as_field(theta - self._constant("identity", theta), self.control)
+        return points + self._read(moves, points).mT
+
+    def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        if math.prod(self.control) * math.prod(size) > LARGEST_BASIS:
+            return super()._on_grid(theta, size)
+        points, basis = kept(self, size, theta, lambda points: for_grid(points, self._basis(points)))
+        displacements = (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))
+        return move_grid(points, displacements, basis).unflatten(1, size)
+
+    def _basis(self, points: Tensor) -> Tensor:
+        """How far the displacement of each vertex moves (1, K, D) points: (1, vertices, K)."""
+        unit = torch.eye(math.prod(self.control), dtype=points.dtype, device=points.device)  # a vertex at a time
+        return self._read(unit.unflatten(1, self.control)[None], points)
+
+    def _read(self, field: Tensor, points: Tensor) -> Tensor:
+        """(N | 1, F, *control) values of the vertices at (1 | N, K, D) points: (N, F, K)."""
+        values = _ringed(field).flatten(2)  # (N, F, L)
         corners, weights = self._simplex(lattice_position(points, self.control) + 1)  # (1 | N, K, D+1)
-        index = corners.flatten(1)[:, None].expand(theta.shape[0], self.dims, -1)  # (N, D, K (D+1))
-        moved = moves.gather(2, index).unflatten(2, corners.shape[1:])  # (N, D, K, D+1)
-        return points + (moved * weights[:, None]).sum(dim=-1).mT
+        index = corners.flatten(1)[:, None].expand(values.shape[0], values.shape[1], -1)  # (N, F, K (D+1))
+        return (values.gather(2, index).unflatten(2, corners.shape[1:]) * weights[:, None]).sum(dim=-1)
 
     def _simplex(self, position: Tensor) -> tuple[Tensor, Tensor]:
         """(M, K, D) positions in the ringed lattice to the corners of their simplex and the weights, (M, K, D+1)."""

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import checks
-from ..coordinates import normalised_to_pixel
+from ..kernels import Linear
+from ..ops.resample import resample
 from .base import Family
-from .lattice import interpolate, linear
+from .basis import move
 
 Basis = Callable[[Tensor], Tensor]
 
@@ -60,7 +61,7 @@ class Structured(Family):
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         matrix = theta.unflatten(1, (self.dims, -1))  # (N, D, F)
-        return points + (matrix @ self._values(points)).mT  # (N, D, F) @ (1 | N, F, K)
+        return move(points, matrix.mT, self._values(points))
 
     def _values(self, points: Tensor) -> Tensor:
         """b at (1 | N, K, D) points: (1 | N, F, K)."""
@@ -71,7 +72,7 @@ class Structured(Family):
         if self.basis is not None and not isinstance(self.basis, Tensor):
             return self.basis(points).mT
         images = self._constant("basis", points) if self.basis is None else self.basis.to(points.dtype)
-        return interpolate(images[None], normalised_to_pixel(points, images.shape[1:]), linear)
+        return resample(images[None], points, kernel=Linear(), padding=("border",) * self.dims)
 
     def extra_repr(self) -> str:
         if self.basis is not None and not isinstance(self.basis, Tensor):

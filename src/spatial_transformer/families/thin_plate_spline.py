@@ -1,20 +1,16 @@
 """Thin plate splines: the smoothest warp that moves a set of control points where theta says."""
 
-import weakref
-from collections.abc import MutableMapping, Sequence
-from typing import Any, final
+from collections.abc import Sequence
+from typing import final
 
 import torch
 from torch import Tensor
 
 from .. import checks
-from ..coordinates import target_points
 from .base import Family, full_precision
+from .basis import for_grid, move, move_grid
+from .kept import kept
 from .lattice import lattice_points
-
-# Of whole grids, which take a logarithm for each pixel and control point.
-_BASES: MutableMapping[Family, dict[Any, tuple[Tensor, Tensor]]] = weakref.WeakKeyDictionary()
-MOST_BASES = 4  # sizes of output that a spline remembers
 
 
 @final
@@ -74,7 +70,7 @@ class ThinPlateSpline(Family):
         Raises:
             ValueError: `theta` is not (N, P).
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         control = self._constant("control", theta)  # (K, D)
         with full_precision(theta):
             weights = self._constant("coefficients", theta)[: len(control)] @ self._displacements(theta)  # (N, K, D)
@@ -85,36 +81,15 @@ class ThinPlateSpline(Family):
         return (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))  # (N, K, D)
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
-        return self._combine(theta, points, self._basis(points, theta))
+        return move(points, self._displacements(theta), self._basis(points, theta))
 
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        if torch.compiler.is_compiling():  # keeps constants by itself
-            return super()._on_grid(theta, size)
-        bases, key = _BASES.setdefault(self, {}), (size, theta.dtype, theta.device)
-        known = bases.get(key)
-        if known is None:
-            with torch.inference_mode(False), torch.no_grad():  # of use with and without gradients
-                points = target_points(size, dtype=theta.dtype, device=theta.device).flatten(1, -2)  # (1, K, D)
-                basis = self._basis(points, theta)
-            # Constants do not belong to a transformation of torch.func that runs now: it would not let go of them.
-            known = torch.func.debug_unwrap(points), torch.func.debug_unwrap(basis)
-            bases[key] = known
-            while len(bases) > MOST_BASES:
-                bases.pop(next(iter(bases)), None)
-        with full_precision(theta):
-            return self._combine(theta, *known).unflatten(1, size)
+        points, basis = kept(self, size, theta, lambda points: for_grid(points, self._basis(points, theta)))
+        return move_grid(points, self._displacements(theta), basis).unflatten(1, size)
 
     def _basis(self, points: Tensor, like: Tensor) -> Tensor:
-        """What each control point's displacement adds to points (1 | N, K, D): (1 | N, K, K_control)."""
-        return _features(points, self._constant("control", like)) @ self._constant("coefficients", like)
-
-    def _combine(self, theta: Tensor, points: Tensor, basis: Tensor) -> Tensor:
-        displacements = self._displacements(theta).mT  # (N, D, K_control)
-        if len(basis) == 1:  # shared by the batch: one product of matrices
-            moved = (displacements.flatten(0, 1) @ basis[0].mT).unflatten(0, displacements.shape[:2])  # (N, D, K)
-        else:
-            moved = displacements @ basis.mT
-        return (moved + points.mT).mT  # coordinate by coordinate in memory, as the product leaves it
+        """How far the displacement of each control point moves points (1 | N, K, D): (1 | N, K_control, K)."""
+        return (_features(points, self._constant("control", like)) @ self._constant("coefficients", like)).mT
 
     def extra_repr(self) -> str:
         return f"control={self.control}, stiffness={self.stiffness}"

@@ -8,14 +8,20 @@ from torch import Tensor
 
 from .. import checks
 from .base import Family, full_precision
+from .kept import kept
 from .lattice import (
+    MARGIN,
+    along_axes,
     as_field,
-    cubic_bspline,
+    for_grid,
     interpolate,
     lattice_points,
     lattice_position,
+    move_by_field,
+    read_wide,
     spline_filter,
-    spline_through,
+    spline_weights,
+    widen,
 )
 
 # Half-widths from the centre to which the internal grid reaches: points may leave the image and come back.
@@ -34,9 +40,8 @@ class Velocity(Family):
     through its values on the grid. What this leaves out depends on the resolution. With the default one, and velocities
     drawn with a standard deviation of a quarter of the distance between control points, at most 0.15 (they move points
     by up to 0.35), `points` is within 1e-3 of the true flow and `points(-theta, points(theta, p))` within 1e-3 of p;
-    the error falls with the fourth power of the
-    resolution. Outside of [-1, 1] the velocity of the border goes on; beyond [-1.5, 1.5] a point moves as the nearest
-    one inside, so what leaves that region does not come back.
+    the error falls with the fourth power of the resolution. Outside of [-1, 1] the velocity of the border goes on;
+    beyond [-1.5, 1.5] a point moves as the nearest one inside, so what leaves that region does not come back.
 
     Args:
         control: (rows, columns) or (depth, rows, columns) of the lattice, 2 or more each; says the dimension too.
@@ -64,9 +69,16 @@ class Velocity(Family):
         self.control = control
         self.steps = checks.count("steps", steps)
         self.resolution = checks.resolution(resolution, control)
-        self._constants["nodes"] = lattice_points(self.resolution, REACH)  # (R, D)
-        for axis, length in enumerate(self.resolution):
+        nodes = lattice_points(self.resolution, REACH)  # (R, D)
+        # From here to where the sampler counts from, the edges of an internal grid with margins.
+        scale = torch.tensor([(n - 1) / (n + 2 * MARGIN) / REACH for n in self.resolution[::-1]], dtype=torch.float64)
+        self._constants.update({"nodes": nodes, "scale": scale, "scaled nodes": nodes * scale})
+        for axis, (length, controls) in enumerate(zip(self.resolution, control, strict=True)):
+            along = torch.linspace(-REACH, REACH, length, dtype=torch.float64)[:, None]
+            weights = spline_weights(lattice_position(along, [controls])[:, 0], controls)
+            self._constants[f"start {axis}"] = weights
             self._constants[f"filter {axis}"] = spline_filter(length)
+            self._constants[f"wide filter {axis}"] = widen(spline_filter(length))
 
     def inverse(self, theta: Tensor) -> Tensor:
         """The theta of the inverse map: source to target. It is `-theta`; see above for how exactly it undoes.
@@ -85,7 +97,7 @@ class Velocity(Family):
             >>> family.inverse(torch.full((1, 8), 0.1))[0, 0]
             tensor(-0.1000)
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         return -theta
 
     def velocity(self, theta: Tensor, points: Tensor) -> Tensor:
@@ -106,7 +118,7 @@ class Velocity(Family):
             >>> family.velocity(torch.full((1, 8), 0.1), torch.tensor([[0.0, 0.5]]))
             tensor([[[0.1000, 0.1000]]])
         """
-        checks.theta(str(self), self.parameter_count, theta)
+        checks.theta(self, self.parameter_count, theta)
         points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
         dtype = torch.promote_types(theta.dtype, points.dtype)
         flat = points.to(dtype)[:, None].flatten(1, -2)  # (1 | N, K, D)
@@ -116,22 +128,32 @@ class Velocity(Family):
 
     def _velocity(self, field: Tensor, points: Tensor) -> Tensor:
         """(N, D, *control) field at (1 | N, K, D) points: (N, D, K)."""
-        return interpolate(field, lattice_position(points, self.control), cubic_bspline)
+        return interpolate(field, lattice_position(points, self.control))
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
-        field = as_field(theta, self.control) * 2.0**-self.steps  # what moves in the first step
-        nodes = self._constant("nodes", theta)[None]  # (1, R, D)
-        halfway = nodes + self._velocity(field, nodes).mT / 2
-        moved = self._velocity(field, halfway)  # (N, D, R)
-        for _ in range(self.steps):
-            moved = moved + self._read(moved, nodes + moved.mT)
-        return points + self._read(moved, points).mT
+        spline = along_axes(self._flow(theta), self._matrices("wide filter", theta))
+        return points + read_wide(spline, points * self._constant("scale", theta)).mT
 
-    def _read(self, moved: Tensor, points: Tensor) -> Tensor:
-        """(N, D, R) displacements of the nodes, read at (1 | N, K, D) points: (N, D, K)."""
-        filters = [self._constant(f"filter {axis}", moved) for axis in range(self.dims)]
-        field = spline_through(moved.unflatten(2, self.resolution), filters)  # (N, D, *resolution)
-        return interpolate(field, lattice_position(points, self.resolution, REACH), cubic_bspline)
+    def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        points, *weights = kept(self, size, theta, lambda points: for_grid(points, size, self.resolution, REACH))
+        spline = along_axes(self._flow(theta), self._matrices("filter", theta))
+        return move_by_field(points, spline.movedim(1, -1), weights).unflatten(1, size)
+
+    def _flow(self, theta: Tensor) -> Tensor:
+        """(N, P) parameters to the displacements of the nodes after one unit of time: (N, D, *resolution)."""
+        field = as_field(theta, self.control) * 2.0**-self.steps  # what moves in the first step
+        start = along_axes(field, self._matrices("start", theta)).flatten(2)  # (N, D, R)
+        moved = self._velocity(field, self._constant("nodes", theta) + start.mT / 2)  # that of halfway
+        scale, nodes = self._constant("scale", theta)[:, None], self._constant("scaled nodes", theta)
+        moved, filters = moved * scale, self._matrices("wide filter", theta)
+        for _ in range(self.steps):
+            spline = along_axes(moved.unflatten(2, self.resolution), filters)
+            moved = moved + read_wide(spline, nodes + moved.mT)
+        return (moved / scale).unflatten(2, self.resolution)
+
+    def _matrices(self, kind: str, like: Tensor) -> list[Tensor]:
+        """One for each axis."""
+        return [self._constant(f"{kind} {axis}", like) for axis in range(self.dims)]
 
     def extra_repr(self) -> str:
         return f"control={self.control}, steps={self.steps}, resolution={self.resolution}"

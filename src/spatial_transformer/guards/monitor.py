@@ -103,7 +103,7 @@ class CollapseMonitor:
         Raises:
             ValueError: `theta` is not (N, P).
         """
-        checks.theta(str(self.family), self.family.parameter_count, theta)
+        checks.theta(self.family, self.family.parameter_count, theta)
         if not len(theta):
             return ()
         shares = self._shares(theta.detach())

@@ -109,7 +109,7 @@ def identity_penalty(family: Family, theta: Tensor) -> Tensor:
         >>> identity_penalty(Translation(), torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
         tensor([0.0000, 0.6931])
     """
-    checks.theta(str(family), family.parameter_count, theta)
+    checks.theta(family, family.parameter_count, theta)
     at = lattice(family, theta)
     return torch.log1p((family.points(theta, at) - at).square().sum(dim=-1)).mean(dim=1)
 
@@ -166,7 +166,7 @@ def determinant(family: Family, theta: Tensor) -> Tensor:
 
 
 def _jacobian(family: Family, theta: Tensor) -> Tensor:
-    checks.theta(str(family), family.parameter_count, theta)
+    checks.theta(family, family.parameter_count, theta)
     return family.jacobian(theta, lattice(family, theta))  # (N, K, D, D)
 
 

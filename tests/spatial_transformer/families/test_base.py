@@ -87,7 +87,26 @@ def test_the_grid_is_where_the_target_points_go(family):
     theta = testing.random_theta(family)
     grid = family.grid(theta, size)
     assert grid.shape == (2, *size, family.dims)
-    assert torch.equal(grid, family.points(theta, st.target_points(size, dtype=torch.float64)))
+    close(grid, family.points(theta, st.target_points(size, dtype=torch.float64)))  # summed in another order
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_grid_of_the_identity_is_exact(family, dtype):
+    size = (17, 11, 6)[-family.dims :]
+    expected = st.target_points(size, dtype=dtype).expand(3, *size, family.dims)
+    assert torch.equal(family.grid(family.identity(3, dtype=dtype), size), expected)
+
+
+# PyTorch's forward mode itself calls what it has declared deprecated.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+def test_the_grid_has_the_derivatives_of_the_points(family):
+    size = (5, 4, 3)[-family.dims :]
+    theta = testing.random_theta(family)
+    gradient, target = testing.random_points(family.dims, 2, *size), st.target_points(size, dtype=torch.float64)
+    moves = [lambda theta: family.grid(theta, size), lambda theta: family.points(theta, target)]
+    close(*(torch.func.vjp(move, theta)[1](gradient)[0] for move in moves))
+    close(*(torch.func.jvp(move, (theta,), (torch.ones_like(theta),))[1] for move in moves))
+    close(torch.func.vmap(lambda row: family.grid(row[None], size)[0])(theta), family.grid(theta, size))
 
 
 def test_an_empty_batch_gives_empty_points(family):
@@ -112,6 +131,13 @@ def test_autocast_leaves_coordinates_in_full_precision(family):
     assert actual[0].dtype == torch.float32
     assert torch.equal(actual[0], expected[0])
     assert torch.equal(actual[1], expected[1])
+
+
+def test_what_is_kept_of_a_grid_is_in_full_precision(family):
+    theta, size = testing.random_theta(family, dtype=torch.float32), (9, 8, 7)[-family.dims :]
+    expected, again = family.grid(theta, size), copy.deepcopy(family)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(again.grid(theta, size), expected)  # the first call of this one
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)

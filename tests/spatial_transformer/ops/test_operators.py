@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 import spatial_transformer as st
 from spatial_transformer import backends, testing
@@ -48,6 +49,39 @@ def test_derivatives_of_first_and_second_order(dims, kernel, source):
     inputs = image[:, :1].contiguous().requires_grad_(), where.requires_grad_()
     torch.autograd.gradcheck(read, inputs, check_forward_ad=True, fast_mode=True)
     torch.autograd.gradgradcheck(read, inputs, check_fwd_over_rev=True, fast_mode=True)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_derivatives_forwards_where_no_graph_is_recorded(source):
+    image, where, how, target = arguments(2, Cubic(), source)
+    tangent = torch.ones_like(where)
+
+    def read(where):
+        return operators.pull(image, where, how, target=target)
+
+    expected = torch.autograd.functional.jvp(read, where, tangent)[1]  # by reverse mode, twice
+    with torch.no_grad(), forward_ad.dual_level():
+        actual = forward_ad.unpack_dual(read(forward_ad.make_dual(where, tangent))).tangent
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-9)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.func.jvp(read, (where,), (tangent,))[1], expected, rtol=0, atol=1e-9)
+        torch.testing.assert_close(torch.func.grad(lambda w: read(w).sum())(where), slopes(read, where))
+
+
+def slopes(read, where):
+    with torch.enable_grad():
+        where = where.clone().requires_grad_()
+        return torch.autograd.grad(read(where).sum(), where)[0]
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_a_view_that_means_the_negative_of_its_memory(grad):
+    image, points, how, _ = arguments(2, Linear())
+    negative = torch.complex(image, -image).conj().imag  # `image`, in memory `-image`
+    assert negative.is_neg()
+    with torch.set_grad_enabled(grad):
+        expected = operators.pull(image, points, how)
+        torch.testing.assert_close(operators.pull(negative, points, how), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dims", [2, 3])

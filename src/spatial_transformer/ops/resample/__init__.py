@@ -8,7 +8,7 @@ from torch import Tensor
 from ... import backends
 from ...homography import grid
 from ...kernels import Kernel
-from . import reference
+from . import operators, reference
 from .how import MOST_TAPS, how_to_read
 
 
@@ -70,17 +70,18 @@ def _run(
     padding: tuple[str | float, ...],
     index: Tensor | None,
 ) -> Tensor:
-    from . import operators  # registers them
-
-    dtype = image.dtype
-    wide = torch.promote_types(dtype, source.dtype)
-    prepared, margins = kernel.prepare(image.to(wide), padding)
-    source = source.to(wide)
-    if index is None and len(prepared) != len(source):
-        if len(prepared) == 1:
-            index = torch.zeros(len(source), dtype=torch.int64, device=image.device)
+    if image.dtype != source.dtype:
+        wide = torch.promote_types(image.dtype, source.dtype)
+        return _run(image.to(wide), source.to(wide), target, kernel, padding, index).to(image.dtype)
+    prepared, margins = kernel.prepare(image, padding)
+    if not target and source.stride()[1:] != (source.shape[2], 1):
+        source = source.contiguous()  # once, rather than in every operator
+    images, sets = prepared.shape[0], source.shape[0]
+    if index is None and images != sets:
+        if images == 1:
+            index = torch.zeros(sets, dtype=torch.int64, device=image.device)
         else:
-            source = source.expand(len(prepared), -1, -1)
+            source = source.expand(images, -1, -1)
     how = how_to_read(kernel, padding, margins)
     assert how is not None
-    return operators.pull(prepared, source, how, index=index, target=target).to(dtype)
+    return operators.pull(prepared, source, how, index=index, target=target)

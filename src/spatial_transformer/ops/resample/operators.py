@@ -16,13 +16,15 @@ respect to the points. That closes the set under differentiation up to second or
 The third order, and second derivatives of matrices, go through the readable twin and through points.
 """
 
+import functools
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from ... import backends
 from ...homography import grid
@@ -48,19 +50,22 @@ _ops = torch.ops.spatial_transformer
 def _implement(device: str) -> None:
     """Register what the module of a device implements; it is imported when it is first called."""
 
-    def late(name: str) -> Any:
+    def late(name: str, before_how: int) -> Any:
         def run(*arguments: Any) -> Tensor:
-            at = next(i for i, argument in enumerate(arguments) if isinstance(argument, list)) + 1  # behind `target`
-            how = How(*arguments[at : at + 4])
+            how = How(*arguments[before_how : before_how + 4])
             # The kernels for CUDA run on a CPU in Triton's interpreter, if they are asked for by name.
-            module = "cuda" if "cuda" in (device, backends.forced()) else "cpu"
-            implementation = getattr(importlib.import_module(f".{module}", __package__), name)
-            return implementation(*arguments[:at], how, *arguments[at + 4 :])
+            implementation = _load("cuda" if "cuda" in (device, backends.forced()) else "cpu", name)
+            return implementation(*arguments[:before_how], how, *arguments[before_how + 4 :])
 
         return run
 
-    for name in ("pull", "push", "slope"):
-        _library.impl(name, late(name), device.upper())
+    for name, before_how in (("pull", 5), ("push", 5), ("slope", 6)):
+        _library.impl(name, late(name, before_how), device.upper())
+
+
+@functools.cache
+def _load(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(f".{module}", __package__), name)
 
 
 _implement("cpu")
@@ -110,7 +115,7 @@ def pull(
     """
     if torch.compiler.is_compiling():  # which does not look into functions with forward derivatives
         return _ops.pull(image, source, direction, index, list(target), *how)
-    return _Pull.apply(image, source, direction, index, _Rest(list(target), how))
+    return _apply(_Pull, image, source, direction, index, _Rest(list(target), how))
 
 
 def push(
@@ -126,7 +131,7 @@ def push(
     """Images, (N, C, *size) with `shape` = (N, *size), to which (M, C, K) samples are added where `pull` reads."""
     if torch.compiler.is_compiling():
         return _ops.push(samples, source, direction, index, list(target), *how, list(shape))
-    return _Push.apply(samples, source, direction, index, _Rest(list(target), how, list(shape)))
+    return _apply(_Push, samples, source, direction, index, _Rest(list(target), how, list(shape)))
 
 
 def slope(
@@ -142,10 +147,10 @@ def slope(
     """The gradient of <samples, pull(image, source)> with respect to `source`, in its shape."""
     if torch.compiler.is_compiling():
         return _ops.slope(samples, image, source, direction, index, list(target), *how)
-    return _Slope.apply(samples, image, source, direction, index, _Rest(list(target), how))
+    return _apply(_Slope, samples, image, source, direction, index, _Rest(list(target), how))
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Rest:
     """The arguments of an operator that are no tensors, as one: functorch takes lists apart."""
 
@@ -153,8 +158,9 @@ class _Rest:
     how: How
     shape: list[int] | None = None
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter((self.target, *self.how, *(() if self.shape is None else (self.shape,))))
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        return (self.target, *self.how) if self.shape is None else (self.target, *self.how, self.shape)
 
 
 def _without_fill(how: How) -> How:
@@ -168,7 +174,8 @@ class _Pull(torch.autograd.Function):
     @staticmethod
     def forward(*arguments: Any) -> Tensor:
         *tensors, rest = arguments
-        return _ops.pull(*tensors, *rest)
+        with torch._C._AutoDispatchBelowAutograd():  # which is what this class does
+            return _ops.pull(*tensors, *rest.arguments)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -223,7 +230,8 @@ class _Push(torch.autograd.Function):
     @staticmethod
     def forward(*arguments: Any) -> Tensor:
         *tensors, rest = arguments
-        return _ops.push(*tensors, *rest)
+        with torch._C._AutoDispatchBelowAutograd():  # which is what this class does
+            return _ops.push(*tensors, *rest.arguments)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -267,7 +275,8 @@ class _Slope(torch.autograd.Function):
     @staticmethod
     def forward(*arguments: Any) -> Tensor:
         *tensors, rest = arguments
-        return _ops.slope(*tensors, *rest)
+        with torch._C._AutoDispatchBelowAutograd():  # which is what this class does
+            return _ops.slope(*tensors, *rest.arguments)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -312,6 +321,34 @@ class _Slope(torch.autograd.Function):
         if d_source is not None:
             terms.append(slope(samples, image, source, ctx.rest.how, direction=d_source.contiguous(), index=index))
         return sum(terms[1:], terms[0])
+
+
+def _apply(function: Any, *arguments: Any) -> Tensor:
+    """`function.apply`, without what it does for nothing."""
+    if torch._C._are_functorch_transforms_active():
+        return function.apply(*arguments)
+    *tensors, _ = arguments
+    recorded = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    if not recorded and forward_ad._current_level < 0:
+        return function.forward(*arguments)
+    return _eager(function).apply(*arguments)
+
+
+@functools.cache
+def _eager(function: Any) -> Any:
+    """The same function with all in `forward`, which `torch.func` does not take and PyTorch calls much faster."""
+
+    class Eager(function):
+        setup_context = torch.autograd.Function.setup_context  # which says that there is none
+
+        @staticmethod
+        def forward(ctx: Any, *arguments: Any) -> Tensor:
+            output = function.forward(*arguments)
+            function.setup_context(ctx, arguments, output)
+            return output
+
+    Eager.__name__ = Eager.__qualname__ = function.__name__
+    return Eager
 
 
 def _differentiate(name: str, function: Any) -> None:
