@@ -43,8 +43,8 @@ _checked: dict[str, str | None] = {}  # a plain dictionary, which the compiler s
 def _no_loops_at_all() -> str | None:
     if "cpu" not in _checked:
         reason = None
-        if importlib.util.find_spec("numba") is None:
-            reason = "numba is not installed"
+        if importlib.util.find_spec("llvmlite") is None:
+            reason = "llvmlite is not installed"
         elif parallel_for() is None:
             reason = f"PyTorch {torch.__version__} does not export torch_parallel_for; 2.10 and later do"
         _checked["cpu"] = reason
@@ -81,7 +81,7 @@ _checked_for_triton: dict[str, str | None] = {}
 BACKENDS = (
     Backend("cuda", "kernels in Triton: kernels of polynomials, float32, float64", _no_cuda_kernels),
     Backend(
-        "cpu", "loops compiled by Numba, on PyTorch's threads: kernels of polynomials, float32, float64", _no_cpu_loops
+        "cpu", "loops compiled by LLVM, on PyTorch's threads: kernels of polynomials, float32, float64", _no_cpu_loops
     ),
     Backend("reference", "plain PyTorch: any device, any dtype, any order of derivative", lambda device: None),
 )

@@ -52,7 +52,7 @@ def test_every_family_is_public_and_in_the_test_matrix(tested_families):
 
 
 def test_import_is_cheap_and_needs_torch_only():
-    heavy = ["numba", "triton", "lightning", "pytorch_lightning", "stn_lab", "matplotlib", "scipy", "cv2", "pytest"]
+    heavy = ["llvmlite", "triton", "lightning", "pytorch_lightning", "stn_lab", "matplotlib", "scipy", "cv2", "pytest"]
     program = (
         "import sys, torch; before = set(sys.modules); import spatial_transformer as st\n"
         "for name in st.__all__: getattr(st, name)\n"

@@ -21,7 +21,7 @@ class FirstCall:
 def measure() -> dict[str, FirstCall]:
     """With an empty and with a warm cache of kernels."""
     with tempfile.TemporaryDirectory() as folder:
-        caches = {"NUMBA_CACHE_DIR": folder, "TRITON_CACHE_DIR": folder}
+        caches = {"SPATIAL_TRANSFORMER_CACHE": folder, "TRITON_CACHE_DIR": folder}
         return {name: FirstCall(**measure_in_child("cold_start", [], caches)) for name in ("empty", "warm")}
 
 

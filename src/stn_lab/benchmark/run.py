@@ -209,7 +209,7 @@ def _named(names: tuple[str, ...]) -> tuple[Peer, ...]:
 
 def _origin(plan: Plan, tests: str) -> dict[str, Any]:
     origin = provenance(plan.device)
-    installed = {"kornia", "opencv-python-headless", "SimpleITK", "scipy", "torch-interpol", "numba", "triton"}
+    installed = {"kornia", "opencv-python-headless", "SimpleITK", "scipy", "torch-interpol", "llvmlite", "triton"}
     for package in sorted(installed):
         try:
             origin["versions"][package] = importlib.metadata.version(package)

@@ -367,8 +367,8 @@ st.warp(torch.rand(1, 1, 8, 8), st.Affine(), st.Affine().identity(1))
 
 
 def test_two_processes_that_compile_at_once_into_one_cache(tmp_path):
-    environment = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
+    environment = {"SPATIAL_TRANSFORMER_CACHE": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
     processes = [subprocess.Popen([sys.executable, "-c", COLD_START], env=environment) for _ in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
-    assert list(tmp_path.rglob("*.nbc"))
+    assert list(tmp_path.rglob("*.kernel"))
     assert subprocess.run([sys.executable, "-c", COLD_START], env=environment, timeout=120).returncode == 0

@@ -52,12 +52,10 @@ class Cells:
         corners = [CORNERS * lane + corner for lane in range(LANES) for corner in range(CORNERS)]
         order = [lane % CORNERS * LANES + lane // CORNERS for lane in corners]
         with self.kernel.loop(0, self.job.channels) as c:
-            gradient = self.kernel.read(of.at(c * self.job.samples_step[1]), group.count, step=self.samples.step)
+            gradient = self.kernel.read(of.at(c * self.job.samples_step[1]), group.length, step=self.samples.step)
             gradient = choose(wanted, gradient, 0)
             upper, lower = (
-                (self.taps.weights.of(tap) * gradient).pick(
-                    range(2 * LANES), self.taps.weights.of(tap + 1) * gradient
-                )
+                (self.taps.weights.of(tap) * gradient).pick(range(2 * LANES), self.taps.weights.of(tap + 1) * gradient)
                 for tap in (0, 2)
             )
             self._product.store(upper.pick(range(4 * LANES), lower).pick(order))

@@ -26,8 +26,8 @@ TILE = (128, 16)
 COPY = 2**20
 # A task should be worth starting a thread for: samples times channels.
 SMALLEST_TASK = 8192
-# An image is divided into at most so many bands, each at least so high. Neither may depend on the number of threads: the
-# order of summation does not.
+# An image is divided into at most so many bands, each at least so high. Neither may depend on the number of threads:
+# the order of summation does not.
 BANDS, ROWS_PER_BAND = 16, 64
 
 

@@ -101,7 +101,7 @@ class Value:
     def most(self, other: Any) -> "Value":
         return choose(self > other, self, other)
 
-    # --- comparisons: false where one of the two is not a number --------------------------------------------------------
+    # --- comparisons: false where one of the two is not a number ------------------------------------------------------
 
     def __lt__(self, other: Any) -> "Value":
         return self._compare("<", other)
@@ -166,7 +166,7 @@ class Value:
             total = total.pick(range(half)) + total.pick(range(half, 2 * half))
         return total.lane(0)
 
-    # --- memory: of a pointer -------------------------------------------------------------------------------------------
+    # --- memory: of a pointer -----------------------------------------------------------------------------------------
 
     def at(self, index: Any) -> "Value":
         """The pointer to an element further on."""
@@ -186,7 +186,7 @@ class Value:
         stored = self.builder.store(value.ir, pointer)
         stored.align = _bytes(value.element)
 
-    # --- behind the scenes ----------------------------------------------------------------------------------------------
+    # --- behind the scenes --------------------------------------------------------------------------------------------
 
     def _new(self, value: Any) -> "Value":
         return Value(self.builder, value)
@@ -346,8 +346,8 @@ class Kernel:
     def repeat(self, count: int, body: Callable[[Any], None], *, unrolled: int = 16) -> None:
         """body(i) for so many i: one after the other in the code if they are few, in a loop if not."""
         if count <= unrolled:
-            for i in range(count):
-                body(i)
+            for number in range(count):
+                body(number)
         else:
             with self.loop(0, count) as i:
                 body(i)

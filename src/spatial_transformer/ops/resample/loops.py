@@ -193,7 +193,7 @@ class _PointGradient:
         order = [axis * LANES + lane for lane in range(LANES) for axis in range(dims)]
         count = self.job.target[0] * dims
         to = self.kernel.pointer(self.job.result, self.variant.element).at(m * count + group.first * dims)
-        self.kernel.write(to, together.pick(order), group.count * dims)
+        self.kernel.write(to, together.pick(order), group.length * dims)
 
     def end_row(self, row: Row) -> None:
         """Nothing is summed."""

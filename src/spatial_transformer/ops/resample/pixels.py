@@ -37,7 +37,7 @@ class Pixels:
             pixels = self.job.size[0] * self.job.size[1] * self.job.size[2]
             self._copy, self._pixels = kernel.heap(variant.element, pixels * self.block), pixels
 
-    # --- images ---------------------------------------------------------------------------------------------------------
+    # --- images -------------------------------------------------------------------------------------------------------
 
     def begin(self, image: Value, part: Value, *, write: bool = False) -> None:
         """Turn to an image, or to a block of its channels."""
@@ -76,19 +76,19 @@ class Pixels:
         for c, row in enumerate(transposed(rows)):
             self.planes.at(self.job.channel_step * c + pixel).store(row)
 
-    # --- groups ---------------------------------------------------------------------------------------------------------
+    # --- groups -------------------------------------------------------------------------------------------------------
 
     def fill(self, m: Value, group: Group, value: Value) -> None:
         """All channels of a group are the same."""
         block = value.pick([0] * self.block)
-        with self.kernel.loop(0, group.count) as lane, self._blocks() as (c, _):
+        with self.kernel.loop(0, group.length) as lane, self._blocks() as (c, _):
             self._place(m, group, lane, c).store(block)
         self._write_group(m, group)
 
     def pull(self, m: Value, group: Group, nowhere: Value | None) -> None:
         self._prepare(nowhere, nowhere)
         outside = self.samples.outside.spread(self.block)
-        with self.kernel.loop(0, group.count) as lane, self._blocks() as (c, _):
+        with self.kernel.loop(0, group.length) as lane, self._blocks() as (c, _):
             total = self.kernel.variable(self._zero())
 
             def add(tap: int | Value, pixel: Value) -> None:
@@ -105,7 +105,7 @@ class Pixels:
         """Add to the slopes along each axis what the channels contribute."""
         self._prepare(nowhere, None)
         self._read_group(m, group)
-        with self.kernel.loop(0, group.count) as lane:
+        with self.kernel.loop(0, group.length) as lane:
             self._clear_dots(lane)
             with self._blocks() as (c, counted):
                 gradient = self._gradient(m, group, lane, c, counted)
@@ -142,11 +142,10 @@ class Pixels:
 
     def _prepare(self, nowhere: Value | None, flagged: Value | None) -> None:
         """Put weights and places where they can be read sample by sample."""
-        for tap in range(self.variant.total) if self.variant.total <= 8 else ():
-            self._weights.at(tap * LANES).store(self.taps.weights.of(tap))
-        if self.variant.total > 8:
-            with self.kernel.loop(0, self.variant.total) as tap:
-                self._weights.at(tap * LANES).store(self.taps.weights.of(tap))
+        weights = self.taps.weights
+        self.kernel.repeat(
+            self.variant.total, lambda tap: self._weights.at(tap * LANES).store(weights.of(tap)), unrolled=8
+        )
         if flagged is not None:
             self._flags.store(choose(flagged, self.kernel.lanes(I64, 1), 0))
         if nowhere is not None:
@@ -192,7 +191,7 @@ class Pixels:
                 with outside:
                     otherwise(tap)
 
-    # --- samples --------------------------------------------------------------------------------------------------------
+    # --- samples ------------------------------------------------------------------------------------------------------
 
     def _place(self, m: Value, group: Group, lane: Value, c: Value) -> Value:
         """Where a block of the channels of a sample lies."""
@@ -213,7 +212,7 @@ class Pixels:
         planes = self.samples.place(m, group.first).at(self.channel * self.job.samples_step[1])
         rows = []
         for c in range(self.block):
-            rows.append(self.kernel.read(planes.at(self.job.samples_step[1] * c), group.count, step=self.samples.step))
+            rows.append(self.kernel.read(planes.at(self.job.samples_step[1] * c), group.length, step=self.samples.step))
         for start in range(0, LANES, self.block):
             square = [row.pick(range(start, start + self.block)) for row in rows]
             for lane, row in enumerate(transposed(square), start=start):
@@ -228,7 +227,7 @@ class Pixels:
         planes = self.samples.place(m, group.first).at(self.channel * self.job.samples_step[1])
         for c in range(self.block):
             row = squares[0][c] if len(squares) == 1 else squares[0][c].pick(range(LANES), squares[1][c])
-            self.kernel.write(planes.at(self.job.samples_step[1] * c), row, group.count, self.samples.step)
+            self.kernel.write(planes.at(self.job.samples_step[1] * c), row, group.length, self.samples.step)
 
     def _clear_dots(self, lane: Value) -> None:
         self.kernel.repeat(

@@ -84,10 +84,10 @@ class Planes:
             self.taps.read_anywhere(channel, self.samples.filled, use)
 
     def _gradient(self, of: Value, c: Value, group: Group) -> Value:
-        return self.kernel.read(of.at(c * self.job.samples_step[1]), group.count, step=self.samples.step)
+        return self.kernel.read(of.at(c * self.job.samples_step[1]), group.length, step=self.samples.step)
 
     def _write(self, to: Value, c: Value, value: Value, group: Group) -> None:
-        self.kernel.write(to.at(c * self.job.samples_step[1]), value, group.count, self.samples.step)
+        self.kernel.write(to.at(c * self.job.samples_step[1]), value, group.length, self.samples.step)
 
     def _scatter_inside(self, channel: Value) -> None:
         taps = self.variant.taps

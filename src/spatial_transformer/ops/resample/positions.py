@@ -101,7 +101,7 @@ class Positions:
     def _given(self, m: Value, group: Group) -> list[Value]:
         job, dims, element = self.job, self.variant.dims, self.variant.element
         points = self.kernel.pointer(job.source, element).at(m * job.source_step + group.first * dims)
-        read = self.kernel.read(points, group.count * dims, LANES * dims)
+        read = self.kernel.read(points, group.length * dims, LANES * dims)
         positions = []
         for axis in range(dims):
             place = read.pick(range(axis, LANES * dims, dims))

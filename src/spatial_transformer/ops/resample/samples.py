@@ -65,6 +65,6 @@ class Samples:
         here = self._direction.at(m * job.direction_step[0] + group.first * job.direction_step[1])
         for axis in range(self.variant.dims):
             along = here.at(job.direction_step[2] * axis)
-            read = self.kernel.read(along, group.count, step=job.direction_step[1])
+            read = self.kernel.read(along, group.length, step=job.direction_step[1])
             found.append(read * job.scale[axis].to(self.variant.element))
         return found

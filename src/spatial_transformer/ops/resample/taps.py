@@ -5,7 +5,7 @@ position behind the central pixel; the weight of a tap is the product over the a
 taps are inside of the image, `Anywhere` for the others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .job import BORDER, REFLECTION, WRAP
 from .lanes import F64, I32, I64, LANES, Kernel, Value, choose
@@ -44,7 +44,7 @@ class Weights:
         taps = self.variant.taps
         return table.at((derivative * taps + tap) * taps + power).load().to(self.variant.element)
 
-    def weigh(self, fractions: list[Value], direction: list[Value], far: list[Value | None]) -> None:
+    def weigh(self, fractions: list[Value], direction: list[Value], far: Sequence[Value | None]) -> None:
         """Find the weights of all taps.
 
         Args:
@@ -61,13 +61,13 @@ class Weights:
                     if gone is not None and derivative:
                         weight = choose(gone, 0, weight)
                     self._place(axis, derivative, tap).store(weight)
-        for number, own in enumerate(self.sets):
-            self.kernel.repeat(
-                self.variant.total,
-                lambda tap, number=number, own=own: self._product.at(number * self.variant.total + tap).store(
-                    self._multiply(tap, own, direction)
-                ),
-            )
+
+        def multiply(tap: int | Value) -> None:
+            for number, own in enumerate(self.sets):
+                product = self._product.at(tap + number * self.variant.total)
+                product.store(self._multiply(tap, own, direction))
+
+        self.kernel.repeat(self.variant.total, multiply)
 
     def of(self, tap: int | Value, number: int = 0) -> Value:
         """The weight of a tap for each sample, from a set."""
@@ -145,7 +145,7 @@ class Taps:
         return inside
 
     def are_outside(self, positions: list[Value]) -> Value:
-        """Which samples have no tap inside, where what is outside is filled or, along the last axis, not in the band."""
+        """Which samples have no tap inside: what is there is filled or, along the last axis, not in the band."""
         before, taps, outside = self.variant.before, self.variant.taps, None
         last = self.variant.dims - 1
         for axis, position in enumerate(positions):
@@ -232,11 +232,12 @@ class Taps:
             along = self._reach.at(tap // taps**axis % taps + axis * taps).load()
             offset = along if offset is None else offset + along
             sign = along if sign is None else sign | along
-        assert offset is not None and sign is not None
+        assert offset is not None
+        assert sign is not None
         there = sign >= 0
         return choose(there, offset, 0), there
 
-    # --- values ---------------------------------------------------------------------------------------------------------
+    # --- values -------------------------------------------------------------------------------------------------------
 
     def read_inside(self, channel: Value, use: Reader) -> None:
         """Hand the value of each tap of a group that is inside to `use(tap, value)`."""

@@ -62,13 +62,13 @@ class Group(NamedTuple):
     Attributes:
         row: the row.
         start: the column of the first.
-        count: how many there are: LANES, but where a row is shorter.
+        length: how many there are: LANES, but where a row is shorter.
         fresh: which of them have not been in the group before: the last of a row begins where it ends with the row.
     """
 
     row: Row
     start: Value
-    count: Value
+    length: Value
     fresh: Value
 
     @property

@@ -1,0 +1,69 @@
+"""The cache of compiled kernels, and the ways in which samples are blended, against the readable twin."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import spatial_transformer as st
+from spatial_transformer import testing
+
+FIRST_CALL = """
+import torch, spatial_transformer as st
+print(st.warp(torch.ones(1, 1, 8, 8), st.Affine(), st.Affine().identity(1)).sum().item())
+"""
+
+
+def call(cache):
+    environment = {"SPATIAL_TRANSFORMER_CACHE": str(cache), "PYTHONPATH": ":".join(sys.path)}
+    run = subprocess.run(
+        [sys.executable, "-c", FIRST_CALL], env=environment, timeout=120, capture_output=True, text=True, check=True
+    )
+    return float(run.stdout)
+
+
+def test_a_damaged_kernel_is_compiled_again(tmp_path):
+    assert call(tmp_path) == 64
+    (kernel,) = tmp_path.glob("*.kernel")
+    whole = kernel.read_bytes()
+    for damaged in (whole[:100], b"", whole[:200] + b"\x00" * 50 + whole[250:]):
+        kernel.write_bytes(damaged)
+        assert call(tmp_path) == 64
+        assert kernel.read_bytes() == whole
+
+
+def test_where_nothing_can_be_kept_kernels_are_compiled_for_the_process(tmp_path):
+    folder = tmp_path / "a file"
+    folder.write_text("where a folder should be")
+    assert call(folder) == 64
+    assert folder.read_text() == "where a folder should be"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+# Channels and sizes for planes, packed blocks of 8 and of 16 channels that overlap, and rows of less than a group.
+SHAPES = [(3, 17, 21), (9, 17, 21), (35, 6, 7), (16, 20, 40), (20, 1, 40), (9, 1, 1), (2, 9, 8, 17), (19, 5, 6, 17)]
+
+
+def in_layout(image, layout):
+    if layout == "channels_last":
+        return image.contiguous(memory_format=torch.channels_last if image.ndim == 4 else torch.channels_last_3d)
+    return image if layout == "rows" else image.transpose(-1, -2).contiguous().transpose(-1, -2)
+
+
+@pytest.mark.parametrize("layout", ["rows", "channels_last", "columns"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_way_of_blending_agrees_with_the_reference(shape, layout, padding):
+    family = st.Affine(dims=len(shape) - 1)
+    image = in_layout(testing.random_image(shape[1:], channels=shape[0], dtype=torch.float64), layout).requires_grad_()
+    generator = torch.Generator().manual_seed(0)
+    theta = family.identity(len(image), dtype=torch.float64)
+    theta = (theta + 0.3 * torch.randn(theta.shape, generator=generator, dtype=torch.float64)).requires_grad_()
+    found = []
+    for backend in ("reference", "cpu"):
+        with st.backends.use(backend):
+            output = st.warp(image, family, theta, padding=padding)
+        cotangent = torch.arange(output.numel(), dtype=torch.float64).reshape(output.shape).cos()
+        found.append((output, *torch.autograd.grad(output, (image, theta), cotangent)))
+    for expected, actual in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-11)
