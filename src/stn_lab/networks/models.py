@@ -44,6 +44,8 @@ class ModelSpec:
         family: of its transformer; None without one.
         transformers: how many work side by side on the image.
         looks: how often a transformer looks before it hands over what it sees: its `steps`.
+        halved: whether a fully connected localisation network is given the image at half its size, as the convolutional
+            one always is.
         mode: of the sampler.
         antialias: where a transformer's output is pooled, have the transformer make it half as large instead, and
             average where it shrinks.
@@ -54,6 +56,7 @@ class ModelSpec:
     family: str | None
     transformers: int = 1
     looks: int = 1
+    halved: bool = False
     mode: Mode = "bilinear"
     antialias: bool = False
 
@@ -123,15 +126,23 @@ def _network(spec: ModelSpec, scene: DigitScene, width: int) -> DigitClassifier:
 
 def _transformer(spec: ModelSpec, scene: DigitScene, side: int) -> st.SpatialTransformer | st.ParallelTransformers:
     assert spec.family is not None
-    localiser = functools.partial(
-        st.PaperFCNLocaliser if spec.network == "fcn" else st.PaperCNNLocaliser, scene.channels, (scene.side,) * 2
-    )
+    localiser = functools.partial(_localiser, spec, scene)
     family, size = FAMILIES[spec.family](), (side, side)
     if spec.transformers > 1:
         localisers = [localiser() for _ in range(spec.transformers)]
         starts = _apart(spec.family, spec.transformers)
         return st.ParallelTransformers(localisers, family, starts, size, mode=spec.mode, antialias=spec.antialias)
     return st.SpatialTransformer(localiser(), family, size, mode=spec.mode, antialias=spec.antialias, steps=spec.looks)
+
+
+def _localiser(spec: ModelSpec, scene: DigitScene) -> nn.Module:
+    if spec.network == "cnn":
+        return st.PaperCNNLocaliser(scene.channels, (scene.side,) * 2)
+    if not spec.halved:
+        return st.PaperFCNLocaliser(scene.channels, (scene.side,) * 2)
+    localiser = st.PaperFCNLocaliser(scene.channels, (scene.side // 2,) * 2)
+    localiser.insert(0, nn.AvgPool2d(2))
+    return localiser
 
 
 @functools.cache

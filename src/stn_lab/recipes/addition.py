@@ -32,13 +32,13 @@ def cnn() -> Row:
 def st_fcn(family: str) -> Row:
     """Fully connected, behind one transformer that moves both channels together."""
     published = {"Aff": 22.6, "Proj": 18.5, "TPS": 19.1}[family]
-    return model(f"ST-FCN-{family}", f"st-fcn:{KEYS[family]}", {COLUMN: published})
+    return model(f"ST-FCN-{family}", f"st-fcn:{KEYS[family]}", {COLUMN: published}, halved=True)
 
 
 def two_st_fcn(family: str) -> Row:
     """Fully connected, behind two transformers; it sees the four channels that they make of two."""
     published = {"Aff": 9.0, "Proj": 5.9, "TPS": 5.8}[family]
-    return model(f"2xST-FCN-{family}", f"st-fcn:{KEYS[family]}", {COLUMN: published}, transformers=2)
+    return model(f"2xST-FCN-{family}", f"st-fcn:{KEYS[family]}", {COLUMN: published}, transformers=2, halved=True)
 
 
 def st_cnn(family: str) -> Row:
