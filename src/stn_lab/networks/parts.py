@@ -86,6 +86,12 @@ class PartClassifier(nn.Module):
         features: int = sum(stream.out_features for stream in streams)  # type: ignore[misc]
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, classes))
 
+    def start_from(self, backbone: nn.Module) -> None:
+        """Give every backbone, the localiser's among them, the weights of one that has learnt something before."""
+        localisers = [] if self.transformer is None else list(self.transformer.localisers)
+        for own in [*self.streams, *(localiser.backbone for localiser in localisers)]:
+            own.load_state_dict(backbone.state_dict())  # type: ignore[union-attr]
+
     def forward(self, images: Tensor) -> Tensor:
         shown = [images] if self.transformer is None else self.transformer(images).unbind(1)
         maps = [stream(crop) for stream, crop in zip(self.streams, shown, strict=True)]  # K of (N, F, h, w)

@@ -13,7 +13,7 @@ from .results import Result, Results
 
 COSTS = ["parameters", "ms/step", "of which data", "training"]
 # What is measured in some tables only: key of a result to the head of a column, in percent.
-MEASURED = {"pixels_read_percent": "pixels read", "step_overhead_percent": "step over the CNN's"}
+MEASURED = {"pixels_read_percent": "pixels read", "step_overhead_percent": "full-size step over the CNN's"}
 MARKS = {"as good": "🟢", "worse": "🟠", "unpublished": "⚪"}
 
 HEAD = """# The paper, reproduced
@@ -70,6 +70,7 @@ def _section(table: Table, comparisons: list[Comparison], pictures: Path) -> str
             lines += [*_numbers(table, budget, of_budget), ""]
     checked = [f"- {'✓' if holds else '✗'} {text} ({budget})." for budget, text, holds in claims(comparisons, table)]
     lines += [*checked, ""] if checked else []
+    lines += [line for budget in BUDGETS[1:] for line in _curves(table, budget, comparisons)]
     lines += _pictures(table, pictures)
     return "\n".join(lines)
 
@@ -128,6 +129,19 @@ def _origin(comparisons: list[Comparison]) -> str:
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     counted = f"{count} seed{'s' * (seeds[-1] > 1)}"
     return f"{'; '.join(budgets)}; {counted}; {'; '.join(machines)}; {', '.join(versions)}; {span}."
+
+
+def _curves(table: Table, budget: BudgetName, comparisons: list[Comparison]) -> Iterator[str]:
+    """Errors along a scale, where a table measures them: of the first seed."""
+    swept = {c.row: c.results[0]["curves"] for c in comparisons if c.budget == budget and "curves" in c.results[0]}
+    for said in next(iter(swept.values()), {}):
+        amounts = next(iter(swept.values()))[said]["amounts"]
+        yield from (f"Error, %, against how far digits are {said} ({table.name}, {budget}):", "")
+        yield _line(["", *(f"{amount:g}" for amount in amounts)])
+        yield _line(["---"] * (1 + len(amounts)))
+        for row, curves in swept.items():
+            yield _line([row, *(f"{error:.1f}" for error in curves[said]["error_percent"])])
+        yield ""
 
 
 def _pictures(table: Table, pictures: Path) -> list[str]:
