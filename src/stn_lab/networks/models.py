@@ -46,6 +46,7 @@ class ModelSpec:
         looks: how often a transformer looks before it hands over what it sees: its `steps`.
         halved: whether a fully connected localisation network is given the image at half its size, as the convolutional
             one always is.
+        crop: the side of what a transformer hands over, in pixels, which is then not pooled; that of the image if None.
         mode: of the sampler.
         antialias: where a transformer's output is pooled, have the transformer make it half as large instead, and
             average where it shrinks.
@@ -57,6 +58,7 @@ class ModelSpec:
     transformers: int = 1
     looks: int = 1
     halved: bool = False
+    crop: int | None = None
     mode: Mode = "bilinear"
     antialias: bool = False
 
@@ -117,11 +119,19 @@ def _network(spec: ModelSpec, scene: DigitScene, width: int) -> DigitClassifier:
     channels, side, classes = scene.channels, scene.side, scene.classes
     if spec.family is None:
         return DigitClassifier(classifier(channels, side, width, classes))
-    seen = side // 2 if scene.pool else side
-    shrinks = spec.antialias and scene.pool
-    transformer = _transformer(spec, scene, seen if shrinks else side)
-    pool = scene.pool and not shrinks
+    warped, pool = _output(spec, scene)
+    seen = warped // 2 if pool else warped
+    transformer = _transformer(spec, scene, warped)
     return DigitClassifier(classifier(channels * spec.transformers, seen, width, classes), transformer, pool)
+
+
+def _output(spec: ModelSpec, scene: DigitScene) -> tuple[int, bool]:
+    """The side of a transformer's output, and whether that is pooled."""
+    if spec.crop is not None:
+        return spec.crop, False
+    if spec.antialias and scene.pool:
+        return scene.side // 2, False
+    return scene.side, scene.pool
 
 
 def _transformer(spec: ModelSpec, scene: DigitScene, side: int) -> st.SpatialTransformer | st.ParallelTransformers:

@@ -13,7 +13,11 @@ from .results import Result, Results
 
 COSTS = ["parameters", "ms/step", "of which data", "training"]
 # What is measured in some tables only: key of a result to the head of a column, in percent.
-MEASURED = {"pixels_read_percent": "pixels read", "step_overhead_percent": "full-size step over the CNN's"}
+MEASURED = {
+    "pixels_read_percent": "pixels read",
+    "pixels_given_percent": "pixels given",
+    "step_overhead_percent": "full-size step over the CNN's",
+}
 MARKS = {"as good": "🟢", "worse": "🟠", "unpublished": "⚪"}
 
 HEAD = """# The paper, reproduced
