@@ -90,7 +90,7 @@ class PartClassifier(nn.Module):
         """Give every backbone, the localiser's among them, the weights of one that has learnt something before."""
         localisers = [] if self.transformer is None else list(self.transformer.localisers)
         for own in [*self.streams, *(localiser.backbone for localiser in localisers)]:
-            own.load_state_dict(backbone.state_dict())  # type: ignore[union-attr]
+            own.load_state_dict(backbone.state_dict())
 
     def forward(self, images: Tensor) -> Tensor:
         shown = [images] if self.transformer is None else self.transformer(images).unbind(1)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ..data import Digits, Splits
-from ..data.colocalisation import Pairs, hide
+from ..data.colocalisation import Patches, hide
 from ..data.digits import SIDE
 from ..data.distortions import Distortion, place
 from ..networks import count_localising_parameters, count_parameters
@@ -71,7 +71,7 @@ def colocalise(cell: Cell, splits: Splits[Digits], folder: Path, machine: Machin
     steps = min(ENCODER.steps, budget.steps)
     classifier = encoder(splits, folder / "encoder", budget.seed, steps, machine)
     hidden = hide(splits.train, int(cell.column), cluttered=cell.row.name == "TC", seed=budget.seed)
-    data = Batches(Splits(hidden, hidden, hidden), Pairs(), budget)
+    data = Batches(Splits(hidden, hidden, hidden), Patches(), budget)
     network = Colocaliser(classifier)
     how = train(ColocalisationTraining(network, budget), data, folder, budget=budget, machine=machine)
     best_step = load_weights(network, folder / "best.ckpt")

@@ -56,12 +56,15 @@ def classify_and_sweep(cell: Cell, splits: Splits[Digits], folder: Path, machine
 
     def inspect(network: nn.Module) -> dict[str, Any]:
         digits, side = splits.test[:COUNT], cell.scene.side
-        return {
-            "curves": {
-                said: {"amounts": amounts, "error_percent": error_curve(network, digits, side, kind, amounts)}
-                for kind, (said, amounts) in AMOUNTS.items()
+        curves = {
+            said: {
+                "amounts": amounts,
+                "trained": list(cell.scene.range[kind]),
+                "error_percent": error_curve(network, digits, side, kind, amounts),
             }
+            for kind, (said, amounts) in AMOUNTS.items()
         }
+        return {"curves": curves}
 
     return classify(cell, splits, folder, machine, inspect=inspect)
 

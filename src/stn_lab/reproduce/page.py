@@ -9,6 +9,7 @@ from ..recipes import BUDGETS, TABLES, Table
 from ..recipes.table import BudgetName
 from ..report.wording import duration
 from .compare import Comparison, claims, compare
+from .curves import draw, swept
 from .results import Result, Results
 
 COSTS = ["parameters", "ms/step", "of which data", "training"]
@@ -52,11 +53,25 @@ def write(results: Results, page: Path) -> None:
     """
     unfinished = page.with_suffix(".part")
     try:
+        _draw_curves(results, page.parent / "pictures")
         page.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_text(render(results, page.parent / "pictures"), encoding="utf-8")
         unfinished.replace(page)
     except OSError as error:
         raise UserError(f"{page} cannot be written: {error.strerror}") from error
+
+
+def _draw_curves(results: Results, pictures: Path) -> None:
+    for table in TABLES.values():
+        comparisons = list(compare(results, table))
+        for budget in BUDGETS[1:]:
+            if rows := swept(comparisons, budget):
+                draw(rows, pictures / curves_name(table, budget))
+
+
+def curves_name(table: Table, budget: BudgetName) -> str:
+    """Of the file that shows the curves of a table."""
+    return f"reproduction-{table.name}-{budget}.svg"
 
 
 def picture_name(table: str, row: str, column: str) -> str:
@@ -136,14 +151,18 @@ def _origin(comparisons: list[Comparison]) -> str:
 
 
 def _curves(table: Table, budget: BudgetName, comparisons: list[Comparison]) -> Iterator[str]:
-    """Errors along a scale, where a table measures them: of the first seed."""
-    swept = {c.row: c.results[0]["curves"] for c in comparisons if c.budget == budget and "curves" in c.results[0]}
-    for said in next(iter(swept.values()), {}):
-        amounts = next(iter(swept.values()))[said]["amounts"]
-        yield from (f"Error, %, against how far digits are {said} ({table.name}, {budget}):", "")
-        yield _line(["", *(f"{amount:g}" for amount in amounts)])
-        yield _line(["---"] * (1 + len(amounts)))
-        for row, curves in swept.items():
+    """Errors along a scale, where a table measures them."""
+    rows = swept(comparisons, budget)
+    if not rows:
+        return
+    kinds = next(iter(rows.values()))
+    yield f"![Errors against {' and '.join(kinds)}; trained ranges are shaded](pictures/{curves_name(table, budget)})"
+    yield ""
+    for said, first in kinds.items():
+        yield from (f"Error, %, of digits that are all {said} ({budget}):", "")
+        yield _line(["", *(f"{amount:g}" for amount in first["amounts"])])
+        yield _line(["---"] * (1 + len(first["amounts"])))
+        for row, curves in rows.items():
             yield _line([row, *(f"{error:.1f}" for error in curves[said]["error_percent"])])
         yield ""
 

@@ -37,7 +37,11 @@ def test_curves_are_measured_and_shown(tmp_path):
     results = Results(tmp_path / "results", pytest.fail)
     quick = Cell(TABLE, TABLE.rows[0], "RTS", "quick", 0)
     results.write(quick, result)
-    text = page.render(results, tmp_path)
-    assert "against how far digits are turned, degrees (invariance, quick):" in text
+    page.write(results, tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    picture = tmp_path / "pictures" / "reproduction-invariance-quick.svg"
+    assert f"(pictures/{picture.name})" in text
+    assert picture.stat().st_size > 1000
+    assert "of digits that are all turned, degrees (quick):" in text
     errors = result["curves"]["turned, degrees"]["error_percent"]
     assert f"| FCN | {' | '.join(f'{error:.1f}' for error in errors)} |" in text
