@@ -6,17 +6,22 @@ from torch.nn import functional as F
 
 from spatial_transformer import Attention, warp
 
+from ..data.digits import BOX, SIDE
 from ..networks.colocaliser import Colocaliser
 from .module import TrainingModule
 
-MARGIN = 1.0
+MARGIN = 0.2  # distances are about 1; with as much of a margin windows are never content, and go on to parts of digits
 STAY = 3.0  # to look at nothing, twice, is alike as well: what a half-width beyond the image costs
+BARE = 0.5  # what a white rim costs, where digits have none
+SMALL = 0.03  # what a window as large as the image costs
 
 
 class ColocalisationTraining(TrainingModule):
     """A triplet hinge loss: windows of two images are to be more alike than one of them and a random patch.
 
     Every image of a batch is held against every other one. Windows pay for leaving the image: all is alike out there.
+    They pay for ink in the rim that is bare in the frame of a digit: windows that all show a thing off the middle, or
+    the same part of it, are as much alike as those that show it whole. And, a little, for their size.
 
     Batches are those of `Patches`. The network is a `Colocaliser`.
 
@@ -39,7 +44,8 @@ class ColocalisationTraining(TrainingModule):
         images, theta = batch  # (N, 1, H, W), (N, 3)
         crops, windows = network.transformer(images, return_theta=True)
         chance = warp(images, Attention(), theta, network.transformer.size)
-        return hinge(network.encode(crops), network.encode(chance)) + STAY * beyond(windows).mean()
+        price = STAY * beyond(windows) + BARE * rim(crops) + SMALL * windows[:, 0].abs()  # (N,)
+        return hinge(network.encode(crops), network.encode(chance)) + price.mean()
 
 
 def hinge(found: Tensor, chance: Tensor) -> Tensor:
@@ -58,6 +64,13 @@ def hinge(found: Tensor, chance: Tensor) -> Tensor:
 def beyond(theta: Tensor) -> Tensor:
     """(N,) how far (N, 3) attention windows reach out of the image, along both axes together, in half-widths."""
     return F.relu(theta[:, :1].abs() + theta[:, 1:].abs() - 1).sum(dim=1)
+
+
+def rim(crops: Tensor) -> Tensor:
+    """(N,) mean brightness of the 4 pixels along each edge of (N, 1, 28, 28) crops."""
+    width = (SIDE - BOX) // 2
+    inner = crops[..., width:-width, width:-width].sum(dim=(1, 2, 3))
+    return (crops.sum(dim=(1, 2, 3)) - inner) / (SIDE**2 - BOX**2)
 
 
 def overlap(theta: Tensor, boxes: Tensor) -> Tensor:
