@@ -135,7 +135,7 @@ table3 = Table(
     pictured=(("2xST-CNN", "448px"), ("4xST-CNN", "448px")),
 )
 
-_BUDGET = functools.partial(Budget, lr=2e-3, localiser_lr_scale=0.2)
+_BUDGET = functools.partial(Budget, lr=2e-3, localiser_lr_scale=0.05)
 
 table3_synthetic = Table(
     name="table3-synthetic",
