@@ -105,10 +105,9 @@ def _photographs(cell: Cell) -> Splits[Photographs]:
     return cub.load(cell.scene.side)
 
 
-def _two_windows_win(measured: Estimates) -> bool:
-    ours = measured["2xST-CNN", "64px"]
-    others = [measured["CNN", column] for column in ("32px", "64px")]
-    return all(ours.value - other.value > 2 * (other.error**2 + ours.error**2) ** 0.5 for other in others)
+def _two_windows_beat_one_look_at(column: str, measured: Estimates) -> bool:
+    ours, other = measured["2xST-CNN", "64px"], measured["CNN", column]
+    return ours.value - other.value > 2 * (other.error**2 + ours.error**2) ** 0.5
 
 
 def _parts_help(measured: Estimates) -> bool:
@@ -141,7 +140,8 @@ table3_synthetic = Table(
     name="table3-synthetic",
     title="Synthetic parts, a stand-in for Table 3: accuracy, %",
     source="""Images whose class lies in two digits of MNIST, one light and one dark, at random places among scraps: not
-    birds, and not to be held against the paper's numbers. All networks cost the same number of multiplications.""",
+    birds, and not to be held against the paper's numbers. All networks cost the same number of multiplications, and
+    begin with backbones that know single parts.""",
     columns={"32px": SyntheticParts(32), "64px": SyntheticParts(64)},
     rows=tuple(map(synthetic, TILES)),
     load=load_digits,
@@ -154,9 +154,12 @@ table3_synthetic = Table(
     right=True,
     claims=(
         Claim(
-            "Two windows on 64 pixels beat the network that looks once, at 32 pixels and at 64, by over 2 standard "
-            "errors",
-            _two_windows_win,
+            "Two windows on 64 pixels beat the network that looks once, at 32 pixels, by over 2 standard errors",
+            functools.partial(_two_windows_beat_one_look_at, "32px"),
+        ),
+        Claim(
+            "They beat the network that looks once at all 64 pixels as well",
+            functools.partial(_two_windows_beat_one_look_at, "64px"),
         ),
     ),
     pictured=(("2xST-CNN", "64px"), ("4xST-CNN", "64px")),
