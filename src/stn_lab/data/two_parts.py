@@ -17,9 +17,9 @@ from .distortions import paste, pieces, place
 from .scene import Batch
 
 FINE = 64  # pixels along each side of an image at full resolution
-SHRINK = 0.4  # pixels at full resolution to one of a digit
+SHRINK = 0.3  # pixels at full resolution to one of a digit
 LIGHT, DARK = 1.0, 0.0
-SCRAP = 4  # pixels along each side
+SCRAP = 3  # pixels along each side
 TRIES = 16
 
 
@@ -64,7 +64,7 @@ class SinglePart:
         """The digits at `index`, light or dark, anywhere."""
         count, device = len(index), generator.device
         chance = torch.rand(count, 4, generator=generator, device=device)
-        scale = SHRINK * (0.4 + 0.8 * chance[:, 0])  # (N,)
+        scale = SHRINK * (0.5 + 0.7 * chance[:, 0])  # (N,)
         shift = (self.side - scale[:, None] * SIDE) / 2 * (2 * chance[:, 1:3] - 1)  # (N, 2)
         ink = _small(images.as_input(index), self.side, scale, shift)
         is_dark = chance[:, 3] < 0.5
