@@ -93,7 +93,8 @@ class ThinPlateSpline(Family):
         bases, key = _BASES.setdefault(self, {}), (size, theta.dtype, theta.device)
         known = bases.get(key)
         if known is None:
-            with torch.inference_mode(False), torch.no_grad():  # of use with and without gradients
+            # Of use with and without gradients, and whatever the precision around.
+            with torch.inference_mode(False), torch.no_grad(), full_precision(theta):
                 points = target_points(size, dtype=theta.dtype, device=theta.device).flatten(1, -2)  # (1, K, D)
                 basis = self._basis(points, theta)
             # Constants do not belong to a transformation of torch.func that runs now: it would not let go of them.
