@@ -212,6 +212,14 @@ def test_autocast_does_not_touch_a_warp(family):
         assert torch.equal(st.warp(image, family, theta), expected)
 
 
+@pytest.mark.parametrize("kind", [st.ThinPlateSpline, st.BSpline, st.PiecewiseAffine, st.Velocity])
+def test_what_a_family_keeps_is_the_same_when_it_is_first_asked_for_under_autocast(kind):
+    image, theta = torch.rand(1, 1, 9, 8), testing.random_theta(kind((4, 4)), dtype=torch.float32)[:1]
+    expected = st.warp(image, kind((4, 4)), theta)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(st.warp(image, kind((4, 4)), theta), expected)
+
+
 def test_nan_in_theta_reads_as_the_fill_value(family, padding):
     image = testing.random_image(IMAGES[family.dims])
     theta = family.identity(2)

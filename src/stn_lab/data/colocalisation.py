@@ -58,17 +58,15 @@ def hide(digits: Digits, digit: int, *, cluttered: bool, seed: int) -> Hidden:
     return Hidden(images, edges * (2 / CANVAS) - 1)
 
 
-class Pairs:
-    """Pairs of images that hold the same kind of digit, and a random patch of the first of each.
+class Patches:
+    """Images that hold the same kind of digit, and a random patch of each.
 
-    A batch is (N, 2, 1, 84, 84) images and the (N, 3) parameters of an attention window.
+    A batch is (N, 1, 84, 84) images and the (N, 3) parameters of an attention window.
     """
 
     def compose(self, images: Hidden, index: Tensor, generator: torch.Generator) -> Batch:
-        """Each image at `index` with another one."""
+        """The images at `index`."""
         device, count = generator.device, len(index)
-        further = 1 + torch.randint(len(images) - 1, index.shape, generator=generator, device=device)
-        pair = torch.stack([images.images[index], images.images[(index + further) % len(images)]], dim=1)
         scale = torch.full((count, 1), SIDE / images.images.shape[-1], device=device)
         shift = (2 * torch.rand(count, 2, generator=generator, device=device) - 1) * (1 - scale)
-        return pair, torch.cat([scale, shift], dim=1)
+        return images.images[index], torch.cat([scale, shift], dim=1)

@@ -30,9 +30,11 @@ from spatial_transformer import (
 from .digits import SIDE, Digits
 from .scene import Batch
 
-DistortionName = Literal["R", "RTS", "P", "E", "T", "TC"]
+DistortionName = Literal["R", "RTS", "P", "E", "T", "TC", "H"]
 
 PIXEL = 2 / SIDE  # of a 28-pixel image, in normalised units
+CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # of an image, clockwise
+TRIES = 16  # draws of noise, of which one is used
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,34 @@ def projected(digits: Tensor, generator: torch.Generator) -> Tensor:
     (9.7 %; 13.8 % where the noise moves the frame that the digit is drawn into), with a move along the corner's
     diagonal too easy (1.8 %; 2.1 %).
     """
-    count, tries = len(digits), 16
-    upright = digits.new_tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    scale = _uniform(0.75, 1.0, (count, 1, 1, 1), generator)
-    read = (upright + _normal(5 / 2**0.5 * PIXEL, (count, tries, 4, 2), generator)) / scale
-    first = _is_convex(read).int().argmax(dim=1)  # (N,): of the convex ones, the first
+    scale = _uniform(0.75, 1.0, (len(digits), 1, 1, 1), generator)
+    noise = _normal(5 / 2**0.5 * PIXEL, (len(digits), TRIES, 4, 2), generator)
+    return _through_corners(digits, (digits.new_tensor(CORNERS) + noise) / scale)
+
+
+def homography_noise(digits: Tensor, generator: torch.Generator) -> Tensor:
+    """H: each corner moved by Gaussian noise of 3.5 pixels along either axis, and all together by as much; on 28x28.
+
+    The perturbations of inverse-compositional transformers: 0.25 in normalised units of both kinds. Noise that folds
+    the frame is drawn again.
+
+    Source: Lin and Lucey (2017), and the settings released with it.
+    """
+    own = _normal(0.25, (len(digits), TRIES, 4, 2), generator)
+    shared = _normal(0.25, (len(digits), TRIES, 1, 2), generator)
+    return _through_corners(digits, digits.new_tensor(CORNERS) + own + shared)
+
+
+def _through_corners(digits: Tensor, read: Tensor) -> Tensor:
+    """The projective warp by which the corners of the canvas read the digit at one of (N, tries, 4, 2) places.
+
+    It is the first of those that do not fold the frame.
+    """
+    count = len(digits)
+    first = _is_convex(read).int().argmax(dim=1)  # (N,)
     read = read[torch.arange(count, device=digits.device), first]  # (N, 4, 2)
-    family = Projective()
-    return warp(digits, family, family.from_matrix(perspective_matrix(upright.expand(count, 4, 2), read)))
+    corners, family = digits.new_tensor(CORNERS).expand(count, 4, 2), Projective()
+    return warp(digits, family, family.from_matrix(perspective_matrix(corners, read)))
 
 
 def _is_convex(corners: Tensor) -> Tensor:
@@ -232,6 +254,14 @@ DISTORTIONS: dict[str, Distortion] = {
             translated_cluttered,
             True,
             _STILL | {"translation": (-16, 16)},
+        ),
+        Distortion(
+            "H",
+            "homography, corners moved by 3.5 px, each and all together",
+            SIDE,
+            homography_noise,
+            False,
+            _STILL | {"translation": (-3.5, 3.5)},
         ),
     )
 }

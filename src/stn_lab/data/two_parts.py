@@ -17,7 +17,9 @@ from .distortions import paste, pieces, place
 from .scene import Batch
 
 FINE = 64  # pixels along each side of an image at full resolution
-SHRINK = 0.75  # pixels at full resolution to one of a digit
+SHRINK = 0.3  # pixels at full resolution to one of a digit
+LIGHT, DARK = 1.0, 0.0
+SCRAP = 3  # pixels along each side
 TRIES = 16
 
 
@@ -38,15 +40,37 @@ class SyntheticParts:
         """The digit at `index` as the light part, any other as the dark one."""
         count, device = len(index), generator.device
         other = torch.randint(len(images), index.shape, generator=generator, device=device)
-        picture = 0.35 + 0.3 * _clouds(count, generator)
-        for which, centre, colour in zip((index, other), _places(count, generator), (1.0, 0.0), strict=True):
-            digits = images.as_input(which)
-            ink = place(digits, FINE, scale=SHRINK, shift=centre)  # (N, 1, 64, 64)
+        picture = _ground(count, FINE, generator)
+        for which, centre, tone in zip((index, other), _places(count, generator), (LIGHT, DARK), strict=True):
+            ink = _small(images.as_input(which), FINE, SHRINK, centre)  # (N, 1, 64, 64)
             if self.scraps:
-                ink = paste(ink, pieces(digits, self.scraps, 7, generator), generator)
-            tint = (colour + 0.3 * (torch.rand(count, 3, 1, 1, generator=generator, device=device) - 0.5)).clamp(0, 1)
-            picture = torch.lerp(picture, tint, ink)
+                ink = paste(ink, pieces(images.as_input(which), self.scraps, SCRAP, generator), generator)
+            picture = torch.lerp(picture, _tints(torch.full((count,), tone, device=device), generator), ink)
         return F.avg_pool2d(picture, FINE // self.side), 10 * images.labels[index] + images.labels[other]
+
+
+@dataclass(frozen=True)
+class SinglePart:
+    """(N, 3, 32, 32) images of a single part, and which of 20 it is: the digit, and ten more if it is dark.
+
+    What backbones learn beforehand, as those of the paper learn ImageNet. Parts are as large as in `SyntheticParts` at
+    either resolution, and a little beyond.
+    """
+
+    side: ClassVar[int] = FINE // 2
+    classes: ClassVar[int] = 20
+
+    def compose(self, images: Digits, index: Tensor, generator: torch.Generator) -> Batch:
+        """The digits at `index`, light or dark, anywhere."""
+        count, device = len(index), generator.device
+        chance = torch.rand(count, 4, generator=generator, device=device)
+        scale = SHRINK * (0.5 + 0.7 * chance[:, 0])  # (N,)
+        shift = (self.side - scale[:, None] * SIDE) / 2 * (2 * chance[:, 1:3] - 1)  # (N, 2)
+        ink = _small(images.as_input(index), self.side, scale, shift)
+        is_dark = chance[:, 3] < 0.5
+        tint = _tints(torch.where(is_dark, DARK, LIGHT), generator)
+        picture = torch.lerp(_ground(count, self.side, generator), tint, ink)
+        return picture, images.labels[index] + 10 * is_dark
 
 
 def _places(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -59,7 +83,18 @@ def _places(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return chosen[:, 0], chosen[:, 1]
 
 
-def _clouds(count: int, generator: torch.Generator) -> Tensor:
-    """(N, 3, 64, 64) in 0 ... 1, smooth."""
+def _small(digits: Tensor, side: int, scale: Tensor | float, shift: Tensor) -> Tensor:
+    """As `place`; drawn twice as large and averaged, as strokes would fall between the pixels."""
+    return F.avg_pool2d(place(digits, 2 * side, scale=2 * scale, shift=2 * shift), 2)
+
+
+def _ground(count: int, side: int, generator: torch.Generator) -> Tensor:
+    """(N, 3, side, side) of middling colours that change slowly."""
     coarse = torch.rand(count, 3, 5, 5, generator=generator, device=generator.device)
-    return F.interpolate(coarse, size=(FINE, FINE), mode="bilinear", align_corners=False)
+    return 0.35 + 0.3 * F.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def _tints(tone: Tensor, generator: torch.Generator) -> Tensor:
+    """(N, 3, 1, 1) colours around (N,) tones."""
+    tint = 0.3 * (torch.rand(len(tone), 3, 1, 1, generator=generator, device=generator.device) - 0.5)
+    return (tone.to(tint)[:, None, None, None] + tint).clamp(0, 1)

@@ -30,16 +30,22 @@ class MapLocaliser(nn.Sequential):
 
 
 class ConvMapLocaliser(nn.Sequential):
-    """Two convolutions with pooling between them, and two layers of 32 units: that of ST-CNN Single."""
+    """Two convolutions with pooling between them, and two layers of 32 units: that of ST-CNN Single.
 
-    def __init__(self, channels: int, side: int) -> None:
+    Args:
+        channels: of the map.
+        side: of the map.
+        filters: of each convolution, 32 in the paper.
+    """
+
+    def __init__(self, channels: int, side: int, filters: int = 32) -> None:
         super().__init__(
-            nn.Conv2d(channels, 32, 5, padding=2),
+            nn.Conv2d(channels, filters, 5, padding=2),
             nn.ReLU(),
             nn.MaxPool2d(2),
-            nn.Conv2d(32, 32, 5, padding=2),
+            nn.Conv2d(filters, filters, 5, padding=2),
             nn.ReLU(),
-            *MapLocaliser(32, side // 2),
+            *MapLocaliser(filters, side // 2),
         )
         self.out_features = 32
 
@@ -50,7 +56,8 @@ class HouseNumberReader(nn.Sequential):
     Args:
         side: of the images, a multiple of 16.
         transformers: none, one on the image, or four: on the image and on the maps before the next three convolutions.
-        filters: of the first convolution, 48 in the paper; the other layers follow in proportion.
+        filters: of the first convolution, 48 in the paper; all other layers follow in proportion but the units of
+            localisation networks.
         dropout: behind every layer but the first convolution, 0.5 in the paper.
     """
 
@@ -61,7 +68,10 @@ class HouseNumberReader(nn.Sequential):
         channels = 3
         for number, paper in enumerate(FILTERS):
             if number < {"none": 0, "single": 1, "multi": 4}[transformers]:
-                localiser = (ConvMapLocaliser if transformers == "single" else MapLocaliser)(channels, side)
+                if transformers == "single":
+                    localiser: nn.Module = ConvMapLocaliser(channels, side, 32 * filters // FILTERS[0])
+                else:
+                    localiser = MapLocaliser(channels, side)
                 layers.append(SpatialTransformer(localiser, Affine(), (side, side), padding="border"))
             wide = paper * filters // FILTERS[0]
             layers += [for_relu(nn.Conv2d(channels, wide, 5, padding=2)), nn.ReLU()]

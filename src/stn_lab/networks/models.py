@@ -44,6 +44,9 @@ class ModelSpec:
         family: of its transformer; None without one.
         transformers: how many work side by side on the image.
         looks: how often a transformer looks before it hands over what it sees: its `steps`.
+        halved: whether a fully connected localisation network is given the image at half its size, as the convolutional
+            one always is.
+        crop: the side of what a transformer hands over, in pixels, which is then not pooled; that of the image if None.
         mode: of the sampler.
         antialias: where a transformer's output is pooled, have the transformer make it half as large instead, and
             average where it shrinks.
@@ -54,6 +57,8 @@ class ModelSpec:
     family: str | None
     transformers: int = 1
     looks: int = 1
+    halved: bool = False
+    crop: int | None = None
     mode: Mode = "bilinear"
     antialias: bool = False
 
@@ -114,24 +119,40 @@ def _network(spec: ModelSpec, scene: DigitScene, width: int) -> DigitClassifier:
     channels, side, classes = scene.channels, scene.side, scene.classes
     if spec.family is None:
         return DigitClassifier(classifier(channels, side, width, classes))
-    seen = side // 2 if scene.pool else side
-    shrinks = spec.antialias and scene.pool
-    transformer = _transformer(spec, scene, seen if shrinks else side)
-    pool = scene.pool and not shrinks
+    warped, pool = _output(spec, scene)
+    seen = warped // 2 if pool else warped
+    transformer = _transformer(spec, scene, warped)
     return DigitClassifier(classifier(channels * spec.transformers, seen, width, classes), transformer, pool)
+
+
+def _output(spec: ModelSpec, scene: DigitScene) -> tuple[int, bool]:
+    """The side of a transformer's output, and whether that is pooled."""
+    if spec.crop is not None:
+        return spec.crop, False
+    if spec.antialias and scene.pool:
+        return scene.side // 2, False
+    return scene.side, scene.pool
 
 
 def _transformer(spec: ModelSpec, scene: DigitScene, side: int) -> st.SpatialTransformer | st.ParallelTransformers:
     assert spec.family is not None
-    localiser = functools.partial(
-        st.PaperFCNLocaliser if spec.network == "fcn" else st.PaperCNNLocaliser, scene.channels, (scene.side,) * 2
-    )
+    localiser = functools.partial(_localiser, spec, scene)
     family, size = FAMILIES[spec.family](), (side, side)
     if spec.transformers > 1:
         localisers = [localiser() for _ in range(spec.transformers)]
         starts = _apart(spec.family, spec.transformers)
         return st.ParallelTransformers(localisers, family, starts, size, mode=spec.mode, antialias=spec.antialias)
     return st.SpatialTransformer(localiser(), family, size, mode=spec.mode, antialias=spec.antialias, steps=spec.looks)
+
+
+def _localiser(spec: ModelSpec, scene: DigitScene) -> nn.Module:
+    if spec.network == "cnn":
+        return st.PaperCNNLocaliser(scene.channels, (scene.side,) * 2)
+    if not spec.halved:
+        return st.PaperFCNLocaliser(scene.channels, (scene.side,) * 2)
+    localiser = st.PaperFCNLocaliser(scene.channels, (scene.side // 2,) * 2)
+    localiser.insert(0, nn.AvgPool2d(2))
+    return localiser
 
 
 @functools.cache

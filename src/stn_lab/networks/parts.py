@@ -21,7 +21,9 @@ Backbone = Callable[[], nn.Module]
 
 
 class PartLocaliser(nn.Module):
-    """A backbone, a 1x1 convolution to 128 features, and a layer of 128 units on the whole map.
+    """A backbone, a 1x1 convolution to 128 features, and a layer of 128 units on the whole map, with batch norm.
+
+    Without batch norm, which the paper does not mention here, all 128 units may fall silent before windows have moved.
 
     Args:
         backbone: makes (N, F, h, w) of images.
@@ -33,11 +35,16 @@ class PartLocaliser(nn.Module):
         super().__init__()
         self.shrink = nn.AvgPool2d(side // seen)
         self.backbone = backbone
-        self.narrow = nn.Sequential(nn.Conv2d(backbone.out_features, 128, 1), nn.ReLU(), nn.Flatten())  # type: ignore[arg-type]
+        self.narrow = nn.Sequential(
+            nn.Conv2d(backbone.out_features, 128, 1, bias=False),  # type: ignore[arg-type]
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
         with torch.no_grad():
-            features = self.narrow(backbone.eval()(torch.zeros(1, 3, seen, seen))).shape[1]
+            height, width = backbone.eval()(torch.zeros(1, 3, seen, seen)).shape[2:]
         backbone.train()
-        self.widen = nn.Sequential(nn.Linear(features, 128), nn.ReLU())
+        self.widen = nn.Sequential(nn.Linear(128 * height * width, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU())
         self.out_features = 128
 
     def forward(self, images: Tensor) -> Tensor:
@@ -85,6 +92,12 @@ class PartClassifier(nn.Module):
         self.streams = nn.ModuleList(streams)
         features: int = sum(stream.out_features for stream in streams)  # type: ignore[misc]
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, classes))
+
+    def start_from(self, backbone: nn.Module) -> None:
+        """Give every backbone, the localiser's among them, the weights of one that has learnt something before."""
+        localisers = [] if self.transformer is None else list(self.transformer.localisers)
+        for own in [*self.streams, *(localiser.backbone for localiser in localisers)]:
+            own.load_state_dict(backbone.state_dict())
 
     def forward(self, images: Tensor) -> Tensor:
         shown = [images] if self.transformer is None else self.transformer(images).unbind(1)

@@ -9,28 +9,38 @@ Left open by the paper and chosen here:
       without such weights otherwise, with which the paper's numbers are out of reach. That of the paper is no longer to
       be had. The paper's rates and dropout; the three drops of the learning rate are spread evenly.
     - table3-synthetic: small backbones throughout; columns of 32 and 64 pixels stand for 224 and 448; AdamW with one
-      cycle. A network costs what 2xST-CNN with windows of 32 pixels costs on 64, in multiplications, within 5 %:
-      each is made as wide as that allows, so that no one wins by looking longer.
+      cycle. As the paper's backbones begin with what they learnt of ImageNet, these begin with what they learnt of
+      single parts, in crops of 32 pixels: each row has its own, as wide as its network needs it, and all begin from it.
+      A network costs what 2xST-CNN with windows of 32 pixels costs on 64, in multiplications, within 5 %: each is made
+      as wide as that allows, so that no one wins by looking longer.
 
 Source: Jaderberg et al. (2015), section 4.3 and appendix A.6.
 """
 
+import copy
 import functools
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from ..data import Splits, cub
+from ..data import Digits, Splits, cub
 from ..data.photographs import Photographs, RandomCrops
-from ..data.two_parts import SyntheticParts
+from ..data.two_parts import SinglePart, SyntheticParts
 from ..networks.backbones import SmallBackbone, photograph_backbone
 from ..networks.parts import PartClassifier, as_costly, multiply_adds
-from ..training.config import Budget
+from ..training.config import Budget, Machine
+from ..training.data_module import Batches
+from ..training.evaluation import load_weights
+from ..training.module import ClassifierTraining
+from ..training.run import train
 from .classification import classify
 from .table import SMOKE, Cell, Claim, Estimates, Row, Table, load_digits
 
 CROP, DROPOUT = 224, 0.7  # of table3
 SYNTHETIC_CROP = 32
+BEFOREHAND = Budget(steps=1_500, batch_size=64, validations=3)
 
 Tiles = tuple[int, int] | None
 TILES: dict[str, Tiles] = {"CNN": None, "2xST-CNN": (1, 2), "4xST-CNN": (2, 2)}
@@ -62,14 +72,42 @@ def _small(name: str, side: int, filters: int) -> nn.Module:
     return PartClassifier(backbone, side, SyntheticParts.classes, tiles=TILES[name], crop=SYNTHETIC_CROP)
 
 
+def begin_with_single_parts(
+    network: nn.Module, cell: Cell, splits: Splits[Digits], folder: Path, machine: Machine
+) -> None:
+    """Have a backbone as those of the network learn single parts, and all of them begin with that."""
+    assert isinstance(network, PartClassifier)
+    budget = replace(BEFOREHAND, seed=cell.seed, steps=min(BEFOREHAND.steps, cell.budget.steps))
+    backbone = copy.deepcopy(network.streams[0])
+    features: int = backbone.out_features  # type: ignore[assignment]
+    classifier = nn.Sequential(backbone, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, SinglePart.classes))
+    train(
+        ClassifierTraining(classifier, budget),
+        Batches(splits, SinglePart(), budget),
+        folder,
+        budget=budget,
+        machine=machine,
+    )
+    load_weights(classifier, folder / "best.ckpt")
+    network.start_from(backbone)
+
+
+def fine_tune(cell: Cell, splits: Splits[Digits], folder: Path, machine: Machine) -> dict[str, Any]:
+    """Train and measure as everywhere, from backbones that know single parts."""
+
+    def prepare(network: nn.Module) -> None:
+        begin_with_single_parts(network, cell, splits, folder / "backbone", machine)
+
+    return classify(cell, splits, folder, machine, prepare=prepare)
+
+
 def _photographs(cell: Cell) -> Splits[Photographs]:
     return cub.load(cell.scene.side)
 
 
-def _two_windows_win(measured: Estimates) -> bool:
-    ours = measured["2xST-CNN", "64px"]
-    others = [measured["CNN", column] for column in ("32px", "64px")]
-    return all(ours.value - other.value > 2 * (other.error**2 + ours.error**2) ** 0.5 for other in others)
+def _two_windows_beat_one_look_at(column: str, measured: Estimates) -> bool:
+    ours, other = measured["2xST-CNN", "64px"], measured["CNN", column]
+    return ours.value - other.value > 2 * (other.error**2 + ours.error**2) ** 0.5
 
 
 def _parts_help(measured: Estimates) -> bool:
@@ -96,17 +134,18 @@ table3 = Table(
     pictured=(("2xST-CNN", "448px"), ("4xST-CNN", "448px")),
 )
 
-_BUDGET = functools.partial(Budget, lr=4e-3, localiser_lr_scale=0.25)
+_BUDGET = functools.partial(Budget, lr=2e-3, localiser_lr_scale=0.05)
 
 table3_synthetic = Table(
     name="table3-synthetic",
     title="Synthetic parts, a stand-in for Table 3: accuracy, %",
     source="""Images whose class lies in two digits of MNIST, one light and one dark, at random places among scraps: not
-    birds, and not to be held against the paper's numbers. All networks cost the same number of multiplications.""",
+    birds, and not to be held against the paper's numbers. All networks cost the same number of multiplications, and
+    begin with backbones that know single parts.""",
     columns={"32px": SyntheticParts(32), "64px": SyntheticParts(64)},
     rows=tuple(map(synthetic, TILES)),
     load=load_digits,
-    train=classify,
+    train=fine_tune,
     budgets={
         "smoke": Budget(**{**vars(SMOKE), "filters": 8}),
         "quick": _BUDGET(steps=3_000, batch_size=64, filters=16, validations=6),
@@ -115,9 +154,12 @@ table3_synthetic = Table(
     right=True,
     claims=(
         Claim(
-            "Two windows on 64 pixels beat the network that looks once, at 32 pixels and at 64, by over 2 standard "
-            "errors",
-            _two_windows_win,
+            "Two windows on 64 pixels beat the network that looks once, at 32 pixels, by over 2 standard errors",
+            functools.partial(_two_windows_beat_one_look_at, "32px"),
+        ),
+        Claim(
+            "They beat the network that looks once at all 64 pixels as well",
+            functools.partial(_two_windows_beat_one_look_at, "64px"),
         ),
     ),
     pictured=(("2xST-CNN", "64px"), ("4xST-CNN", "64px")),

@@ -1,9 +1,11 @@
 """How a cell is trained and measured whose network answers with classes: all tables but co-localisation."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+from torch import nn
 
 from ..data import Splits
 from ..training.config import Machine
@@ -15,8 +17,24 @@ from . import attention
 from .table import Cell
 
 
-def classify(cell: Cell, splits: Splits[Any], folder: Path, machine: Machine) -> dict[str, Any]:
+def classify(
+    cell: Cell,
+    splits: Splits[Any],
+    folder: Path,
+    machine: Machine,
+    *,
+    prepare: Callable[[nn.Module], None] = lambda _: None,
+    inspect: Callable[[nn.Module], dict[str, Any]] = lambda _: {},
+) -> dict[str, Any]:
     """Train a network on the scene of its column and measure it at its best checkpoint, chosen by validation.
+
+    Args:
+        cell: which.
+        splits: its sets of images.
+        folder: to work in.
+        machine: where to train.
+        prepare: given the network before it is trained.
+        inspect: given the network after; what it returns is added to the result.
 
     Raises:
         UserError: the machine cannot be used as asked, or a checkpoint in `folder` is damaged.
@@ -26,9 +44,10 @@ def classify(cell: Cell, splits: Splits[Any], folder: Path, machine: Machine) ->
     L.seed_everything(budget.seed, verbose=False)
     data = Batches(splits, cell.scene, budget)
     network = cell.build()
+    prepare(network)
     how = train(ClassifierTraining(network, budget), data, folder, budget=budget, machine=machine)
     best_step = load_weights(network, folder / "best.ckpt")
-    result = {**measure(network, data.test, data.validation), "best_step": best_step, **how}
+    result = {**measure(network, data.test, data.validation), "best_step": best_step, **how, **inspect(network)}
     transformer, images = attention.first_transformer(network), data.test[0][0]
     if transformer is not None and transformer.family.dims == 2:
         result["pixels_read_percent"] = attention.pixels_read(transformer, images)

@@ -6,8 +6,8 @@ digit faces the reader; the network without sees it as it happens to stand, at t
 The paper shows pictures and no error. Left open there and chosen here, for both networks alike:
     - volumes of 32 voxels along each side instead of 60: a seventh of the work.
     - the digit is turned by up to 90 degrees about an axis uniform on the sphere, and lies wholly inside.
-    - localisation network and classifier are those of distorted MNIST, the former with a third dimension. The network
-      without the transformer is the same network without it, so it is smaller by the localisation network.
+    - the classifier is that of distorted MNIST; the localisation network has two convolutions as well, in 3D. The
+      network without the transformer is the same network without it, so it is smaller by the localisation network.
     - AdamW with one cycle, localisation network at half the learning rate; 5,000 training digits held out.
 
 Source: Jaderberg et al. (2015), appendix A.3.

@@ -16,6 +16,7 @@ DISTORTIONS = {
     "E": "bent elastically",
     "T": "moved about on a larger canvas",
     "TC": "moved about on a larger canvas full of clutter",
+    "H": "moved and put in strong perspective",
 }
 
 

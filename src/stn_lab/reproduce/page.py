@@ -9,11 +9,16 @@ from ..recipes import BUDGETS, TABLES, Table
 from ..recipes.table import BudgetName
 from ..report.wording import duration
 from .compare import Comparison, claims, compare
+from .curves import draw, swept
 from .results import Result, Results
 
 COSTS = ["parameters", "ms/step", "of which data", "training"]
 # What is measured in some tables only: key of a result to the head of a column, in percent.
-MEASURED = {"pixels_read_percent": "pixels read", "step_overhead_percent": "step over the CNN's"}
+MEASURED = {
+    "pixels_read_percent": "pixels read",
+    "pixels_given_percent": "pixels given",
+    "step_overhead_percent": "full-size step over the CNN's",
+}
 MARKS = {"as good": "🟢", "worse": "🟠", "unpublished": "⚪"}
 
 HEAD = """# The paper, reproduced
@@ -48,11 +53,25 @@ def write(results: Results, page: Path) -> None:
     """
     unfinished = page.with_suffix(".part")
     try:
+        _draw_curves(results, page.parent / "pictures")
         page.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_text(render(results, page.parent / "pictures"), encoding="utf-8")
         unfinished.replace(page)
     except OSError as error:
         raise UserError(f"{page} cannot be written: {error.strerror}") from error
+
+
+def _draw_curves(results: Results, pictures: Path) -> None:
+    for table in TABLES.values():
+        comparisons = list(compare(results, table))
+        for budget in BUDGETS[1:]:
+            if rows := swept(comparisons, budget):
+                draw(rows, pictures / curves_name(table, budget))
+
+
+def curves_name(table: Table, budget: BudgetName) -> str:
+    """Of the file that shows the curves of a table."""
+    return f"reproduction-{table.name}-{budget}.svg"
 
 
 def picture_name(table: str, row: str, column: str) -> str:
@@ -70,6 +89,7 @@ def _section(table: Table, comparisons: list[Comparison], pictures: Path) -> str
             lines += [*_numbers(table, budget, of_budget), ""]
     checked = [f"- {'✓' if holds else '✗'} {text} ({budget})." for budget, text, holds in claims(comparisons, table)]
     lines += [*checked, ""] if checked else []
+    lines += [line for budget in BUDGETS[1:] for line in _curves(table, budget, comparisons)]
     lines += _pictures(table, pictures)
     return "\n".join(lines)
 
@@ -128,6 +148,23 @@ def _origin(comparisons: list[Comparison]) -> str:
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     counted = f"{count} seed{'s' * (seeds[-1] > 1)}"
     return f"{'; '.join(budgets)}; {counted}; {'; '.join(machines)}; {', '.join(versions)}; {span}."
+
+
+def _curves(table: Table, budget: BudgetName, comparisons: list[Comparison]) -> Iterator[str]:
+    """Errors along a scale, where a table measures them."""
+    rows = swept(comparisons, budget)
+    if not rows:
+        return
+    kinds = next(iter(rows.values()))
+    yield f"![Errors against {' and '.join(kinds)}; trained ranges are shaded](pictures/{curves_name(table, budget)})"
+    yield ""
+    for said, first in kinds.items():
+        yield from (f"Error, %, of digits that are all {said} ({budget}):", "")
+        yield _line(["", *(f"{amount:g}" for amount in first["amounts"])])
+        yield _line(["---"] * (1 + len(first["amounts"])))
+        for row, curves in rows.items():
+            yield _line([row, *(f"{error:.1f}" for error in curves[said]["error_percent"])])
+        yield ""
 
 
 def _pictures(table: Table, pictures: Path) -> list[str]:

@@ -6,19 +6,24 @@ from torch.nn import functional as F
 
 from spatial_transformer import Attention, warp
 
+from ..data.digits import BOX, SIDE
 from ..networks.colocaliser import Colocaliser
 from .module import TrainingModule
 
-MARGIN = 1.0
+MARGIN = 0.2  # distances are about 1; with as much of a margin windows are never content, and go on to parts of digits
 STAY = 3.0  # to look at nothing, twice, is alike as well: what a half-width beyond the image costs
+BARE = 0.5  # what a white rim costs, where digits have none
+SMALL = 0.03  # what a window as large as the image costs
 
 
 class ColocalisationTraining(TrainingModule):
     """A triplet hinge loss: windows of two images are to be more alike than one of them and a random patch.
 
-    Windows pay for leaving the image, where everything is alike.
+    Every image of a batch is held against every other one. Windows pay for leaving the image: all is alike out there.
+    They pay for ink in the rim that is bare in the frame of a digit: windows that all show a thing off the middle, or
+    the same part of it, are as much alike as those that show it whole. And, a little, for their size.
 
-    Batches are those of `Pairs`. The network is a `Colocaliser`.
+    Batches are those of `Patches`. The network is a `Colocaliser`.
 
     Source: Jaderberg et al. (2015), appendix A.2.
     """
@@ -36,22 +41,36 @@ class ColocalisationTraining(TrainingModule):
     def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         network = self.network
         assert isinstance(network, Colocaliser)
-        pairs, theta = batch  # (N, 2, 1, H, W), (N, 3)
-        crops, windows = network.transformer(pairs.flatten(0, 1), return_theta=True)
-        found, other = network.encode(crops).unflatten(0, (len(pairs), 2)).unbind(1)
-        chance = network.encode(warp(pairs[:, 0], Attention(), theta, network.transformer.size))
-        return hinge(found, other, chance) + STAY * beyond(windows).mean()
+        images, theta = batch  # (N, 1, H, W), (N, 3)
+        crops, windows = network.transformer(images, return_theta=True)
+        chance = warp(images, Attention(), theta, network.transformer.size)
+        price = STAY * beyond(windows) + BARE * rim(crops) + SMALL * windows[:, 0].abs()  # (N,)
+        return hinge(network.encode(crops), network.encode(chance)) + price.mean()
 
 
-def hinge(anchor: Tensor, alike: Tensor, unlike: Tensor) -> Tensor:
-    """By how much `alike` fails to be nearer to `anchor` than `unlike`, by a margin: the mean over (N, F) encodings."""
-    near, far = ((anchor - other).square().sum(dim=1) for other in (alike, unlike))
-    return F.relu(near - far + MARGIN).mean()
+def hinge(found: Tensor, chance: Tensor) -> Tensor:
+    """By how much crops fail to be nearer to each other than to a random patch, by a margin: the mean over all pairs.
+
+    Args:
+        found: (N, F) encodings of what was found in each image.
+        chance: (N, F) encodings of a random patch of each.
+    """
+    near = torch.cdist(found, found, compute_mode="donot_use_mm_for_euclid_dist").square()  # (N, N)
+    far = (found - chance).square().sum(dim=1)  # (N,)
+    pairs = ~torch.eye(len(found), dtype=torch.bool, device=found.device)
+    return F.relu(near - far[:, None] + MARGIN)[pairs].mean()
 
 
 def beyond(theta: Tensor) -> Tensor:
     """(N,) how far (N, 3) attention windows reach out of the image, along both axes together, in half-widths."""
     return F.relu(theta[:, :1].abs() + theta[:, 1:].abs() - 1).sum(dim=1)
+
+
+def rim(crops: Tensor) -> Tensor:
+    """(N,) mean brightness of the 4 pixels along each edge of (N, 1, 28, 28) crops."""
+    width = (SIDE - BOX) // 2
+    inner = crops[..., width:-width, width:-width].sum(dim=(1, 2, 3))
+    return (crops.sum(dim=(1, 2, 3)) - inner) / (SIDE**2 - BOX**2)
 
 
 def overlap(theta: Tensor, boxes: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ class Task:
     data: DataName = "digits"
     """1,797 real digits that come with scikit-learn (offline), or MNIST."""
     distortion: DistortionName = "RTS"
-    """R: rotation. RTS: rotation, translation, scale. P: projective. E: elastic. T: translation. TC: T with clutter."""
+    """R: rotation. RTS: rotation, translation, scale. P: projective. E: elastic. T: translation. TC: T with clutter. H:
+    homography noise, a harder P that moves."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """The invariance curve: error against how far a digit is turned, scaled or moved, beyond what was trained too."""
 
-import torch
+from collections.abc import Sequence
 
-from ..data import DISTORTIONS, load
+import torch
+from torch import nn
+
+from ..data import DISTORTIONS, Digits, load
 from ..data.distortions import place
 from ..data.scene import Batch
 from ..data.stream import FROZEN_BATCH
@@ -34,14 +37,9 @@ def sweep_run(folder: RunFolder, kind: str) -> dict[str, list[float]]:
     networks = {label: load_model(folder, experiment, label) for label in experiment.models}
     digits = load(experiment.task.data).test[:COUNT]
     unit, amounts = SWEEPS[kind]
-    errors: dict[str, list[float]] = {label: [] for label in networks}
-    for amount in amounts:
-        batches = [
-            _placed(digits.as_input(part), digits.labels[part], distortion.side, kind, amount)
-            for part in (slice(start, start + FROZEN_BATCH) for start in range(0, len(digits), FROZEN_BATCH))
-        ]
-        for label, network in networks.items():
-            errors[label].append(score(network, batches).error_percent)
+    errors = {
+        label: error_curve(network, digits, distortion.side, kind, amounts) for label, network in networks.items()
+    }
     curve = {
         "kind": kind,
         "unit": unit,
@@ -52,6 +50,25 @@ def sweep_run(folder: RunFolder, kind: str) -> dict[str, list[float]]:
     }
     write_json(folder.path / f"sweep-{kind}.json", curve)
     return errors
+
+
+def error_curve(network: nn.Module, digits: Digits, side: int, kind: str, amounts: Sequence[float]) -> list[float]:
+    """The error of a network, in percent, at each amount.
+
+    Args:
+        network: trained.
+        digits: upright.
+        side: of the canvas, in pixels.
+        kind: of `SWEEPS`.
+        amounts: how far all digits are turned, scaled or moved.
+    """
+    parts = [slice(start, start + FROZEN_BATCH) for start in range(0, len(digits), FROZEN_BATCH)]
+    return [
+        score(
+            network, [_placed(digits.as_input(part), digits.labels[part], side, kind, amount) for part in parts]
+        ).error_percent
+        for amount in amounts
+    ]
 
 
 def _placed(images: torch.Tensor, labels: torch.Tensor, side: int, kind: str, amount: float) -> Batch:

@@ -146,3 +146,17 @@ def test_a_training_batch_depends_on_seed_rank_and_step_alone(digits):
     assert not torch.equal(batches[0], batches[1])
     assert not torch.equal(batches[0], stream(seed=1).batch(0)[0])
     assert not torch.equal(batches[0], stream(rank=1).batch(0)[0])
+
+
+def test_corners_are_moved_by_homography_noise_each_and_all_together(monkeypatch):
+    from stn_lab.data import distortions
+
+    seen = []
+    monkeypatch.setattr(distortions, "warp", lambda *a, **k: seen.append(a[1:3]) or st.warp(*a, **k))
+    DISTORTIONS["H"].draw(torch.zeros(20_000, 1, 28, 28), seeded())
+    ((family, theta),) = seen
+    upright = torch.tensor(distortions.CORNERS)
+    moves = family.points(theta, upright) - upright  # (N, 4, 2)
+    assert moves.std(dim=0).mean() == pytest.approx(0.25 * 2**0.5, rel=0.03)
+    assert moves.mean(dim=1).std(dim=0).mean() == pytest.approx((0.25**2 * 1.25) ** 0.5, rel=0.03)
+    assert not family.folds(theta, st.target_points((5, 5))).any()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from stn_lab.data import load
-from stn_lab.data.two_parts import SHRINK, SIDE, SyntheticParts
+from stn_lab.data.two_parts import SHRINK, SIDE, SinglePart, SyntheticParts
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +61,15 @@ def test_the_lower_resolution_shows_the_same_images(digits):
 def test_the_generator_alone_decides(digits):
     assert torch.equal(compose(digits)[0], compose(digits)[0])
     assert not torch.equal(compose(digits)[0], compose(digits, seed=1)[0])
+
+
+def test_a_single_part_is_light_or_dark_and_of_any_digit(digits):
+    images, labels = SinglePart().compose(digits, torch.arange(400), torch.Generator().manual_seed(0))
+    assert images.shape == (400, 3, 32, 32)
+    assert torch.equal(labels % 10, digits.labels[:400])
+    grey = images.mean(dim=1).flatten(1)
+    is_dark = labels >= 10
+    assert 0.4 < is_dark.float().mean() < 0.6
+    assert (grey[~is_dark].amax(dim=1) > 0.65).float().mean() > 0.95
+    assert (grey[is_dark].amin(dim=1) < 0.35).float().mean() > 0.95
+    assert grey[is_dark].amax() < 0.68

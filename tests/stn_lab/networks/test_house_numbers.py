@@ -44,3 +44,9 @@ def test_transformers_stand_before_the_first_convolutions(transformers, count, m
 def test_images_become_five_answers(transformers):
     network = HouseNumberReader(64, transformers, filters=6)
     assert network(torch.rand(2, 3, 64, 64)).shape == (2, 5, 11)
+
+
+def test_a_smaller_network_has_a_smaller_localisation_network():
+    localisers = [HouseNumberReader(64, "single", filters=filters)[0].localiser for filters in (48, 12)]
+    assert [localiser[0].out_channels for localiser in localisers] == [32, 8]
+    assert [localiser.out_features for localiser in localisers] == [32, 32]

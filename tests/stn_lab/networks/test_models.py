@@ -72,3 +72,23 @@ def test_unknown_models_are_named(label, message):
 def test_a_measure_that_cannot_be_matched_is_refused():
     with pytest.raises(UserError, match=r"st-fcn cannot match.*take more filters"):
         network("st-fcn", "R", filters=8)
+
+
+@pytest.mark.parametrize("distortion", ["R", "TC"])
+def test_a_crop_is_handed_over_as_it_is(distortion):
+    scene = DISTORTIONS[distortion]
+    model = build(ModelSpec("st-fcn", "fcn", "affine", crop=20), scene, filters=64)
+    assert model.transformer.size == (20, 20)
+    assert isinstance(model.pool, nn.Identity)
+    assert model(torch.rand(2, 1, scene.side, scene.side)).shape == (2, 10)
+
+
+def test_a_halved_localisation_network_has_a_quarter_of_the_weights_and_the_rest_goes_to_the_classifier():
+    plain, halved = (
+        build(ModelSpec("st-fcn", "fcn", "affine", halved=halved), DISTORTIONS["RTS"], filters=64)
+        for halved in (False, True)
+    )
+    first = [weights(model.transformer.localiser)[0] for model in (plain, halved)]
+    assert first == [(32, 42 * 42), (32, 21 * 21)]
+    assert count_parameters(halved) == pytest.approx(count_parameters(plain), rel=0.02)
+    assert halved.classifier[-1].in_features > plain.classifier[-1].in_features

@@ -59,6 +59,17 @@ def test_one_localiser_for_all_and_a_stream_for_each():
     assert len(slow) + len(fast) == len(list(network.parameters()))
 
 
+@pytest.mark.parametrize(("tiles", "count"), [(None, 1), ((1, 2), 3)])
+def test_all_backbones_begin_with_what_one_has_learnt(tiles, count):
+    network, learnt = classifier(tiles), SmallBackbone(4, 3)
+    nn.init.constant_(learnt[0].weight, 0.123)
+    network.start_from(learnt)
+    first = [m[0].weight for m in network.modules() if isinstance(m, SmallBackbone)]
+    assert len(first) == count
+    assert all((weight == 0.123).all() for weight in first)
+    assert len({id(weight) for weight in first}) == count
+
+
 def test_every_stream_has_a_say():
     network = classifier((1, 2)).eval()
     images = torch.rand(2, 3, 32, 32)

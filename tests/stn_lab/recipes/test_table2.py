@@ -2,9 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from stn_lab.recipes import TABLES
+from stn_lab.data import load
+from stn_lab.recipes import TABLES, Cell
 from stn_lab.recipes.house_numbers import step_overhead
 from stn_lab.recipes.table import Estimate
+from stn_lab.training.config import Machine
 
 PUBLISHED = {"CNN": (4.0, 5.6), "ST-CNN-Single": (3.7, 3.9), "ST-CNN-Multi": (3.6, 3.9)}
 
@@ -41,3 +43,11 @@ def test_overhead_is_that_of_a_longer_step():
     images, labels = torch.rand(4, 8), torch.zeros(4, dtype=torch.long)
     assert step_overhead(Slow(8, 3), nn.Linear(8, 3), images, labels) > 100
     assert step_overhead(nn.Linear(8, 3), nn.Linear(8, 3), images, labels) == pytest.approx(0, abs=90)
+
+
+@pytest.mark.parametrize("row", TABLES["table2-synthetic"].rows, ids=lambda row: row.name)
+def test_a_cell_is_trained_and_its_steps_are_timed(row, tmp_path):
+    table = TABLES["table2-synthetic"]
+    result = table.train(Cell(table, row, "64px", "smoke", 0), load("digits"), tmp_path, Machine(accelerator="cpu"))
+    assert result["test_images"] == 500
+    assert ("step_overhead_percent" in result) == (row.name != "CNN")

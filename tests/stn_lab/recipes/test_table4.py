@@ -46,3 +46,9 @@ def test_the_paper_s_numbers_bear_out_the_claims():
     measured = {(row, "RTS"): Estimate(value, 0.1) for row, value in PUBLISHED.items()}
     assert all(claim.holds(measured) for claim in TABLE.claims)
     assert not TABLE.claims[0].holds(measured | {("2xST-FCN-TPS", "RTS"): Estimate(15.0, 0.1)})
+
+
+@pytest.mark.parametrize("row", TABLE.rows, ids=ROWS)
+def test_localisation_networks_leave_enough_for_the_classifier(row):
+    hidden = row.build(TABLE.columns["RTS"], 64).classifier[-1].in_features
+    assert hidden > 3 * TABLE.columns["RTS"].classes

@@ -62,7 +62,7 @@ def test_help_names_the_commands_and_explains_the_flags(capfd):
     assert all(word in text for word in ("train", "evaluate", "backends", "--version"))
     assert stn("train", "--help") == 0
     text = " ".join(capfd.readouterr().out.split())
-    assert all(flag in text for flag in ("--distortion {R,RTS,P,E,T,TC}", "--compare", "--resume", "--devices"))
+    assert all(flag in text for flag in ("--distortion {R,RTS,P,E,T,TC,H}", "--compare", "--resume", "--devices"))
 
 
 def test_backends_lists_the_reference(capfd):
