@@ -48,7 +48,7 @@ class SyntheticHouseNumbers:
             canvas = torch.zeros(count, 1, self.side, self.side, device=device)
             scraps = paste(canvas, pieces(images.as_input(index), 6, 14, generator), generator)
             picture = torch.lerp(picture, _colour(count, generator), scraps)
-        picture = torch.lerp(picture, _contrasting(picture, generator), ink)
+        picture = torch.lerp(picture, _contrasting(picture, generator), ink).clamp(0, 1)  # weights of 1 are rounded
         return picture, images.labels[which].where(written, torch.tensor(NOTHING, device=device))
 
     def _write(self, row: Tensor, length: Tensor, generator: torch.Generator) -> Tensor:
