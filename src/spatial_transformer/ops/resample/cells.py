@@ -51,7 +51,7 @@ class Cells:
         of = self.samples.place(m, group.first)
         corners = [CORNERS * lane + corner for lane in range(LANES) for corner in range(CORNERS)]
         order = [lane % CORNERS * LANES + lane // CORNERS for lane in corners]
-        with self.kernel.loop(0, self.job.channels) as c:
+        for c in self.samples.channels():
             gradient = self.kernel.read(of.at(c * self.job.samples_step[1]), group.length, step=self.samples.step)
             gradient = choose(wanted, gradient, 0)
             upper, lower = (

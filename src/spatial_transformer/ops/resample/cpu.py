@@ -19,6 +19,8 @@ from .variant import CELLS, PACKED, PIXELS, PLANES, Variant
 
 # From so many channels on that lie next to each other, samples are read one by one, with their channels in vectors.
 MANY_CHANNELS = 8
+# Up to so many channels a kernel is compiled for their number.
+FEW_CHANNELS = 4
 # Columns and rows of a tile of the output; of given points, that many in all.
 TILE = (128, 16)
 # Images with many channels, one plane after the other, are copied so that the channels of a pixel lie together, a block
@@ -126,7 +128,7 @@ class _Call:
             kind=POINTS if not target else LINEAR if source.shape[1] == dims else PROJECTIVE,
             directional=direction is not None,
             layout=layout,
-            block=0 if layout == PLANES else block,
+            block=block if layout != PLANES else channels if channels <= FEW_CHANNELS else 0,
             dense=flat.stride(2) == 1 and (layout == PACKED or image.stride(-1) == 1),
         )
         if layout == PACKED:

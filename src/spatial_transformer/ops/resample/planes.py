@@ -35,12 +35,12 @@ class Planes:
     def fill(self, m: Value, group: Group, value: Value) -> None:
         """All channels of a group are the same."""
         to = self.samples.place(m, group.first)
-        with self.kernel.loop(0, self.job.channels) as c:
+        for c in self.samples.channels():
             self._write(to, c, value, group)
 
     def pull(self, m: Value, group: Group, nowhere: Value | None) -> None:
         to, samples = self.samples.place(m, group.first), self.samples
-        with self.kernel.loop(0, self.job.channels) as c:
+        for c in self.samples.channels():
             total = self.kernel.variable(self.zero)
             self._read(c, nowhere is None, lambda tap, value: total.add(self.taps.weights.of(tap) * value))
             value = total.get()
@@ -51,7 +51,7 @@ class Planes:
     def slope(self, m: Value, group: Group, slopes: list[Variable], nowhere: Value | None) -> None:
         """Add to the slopes along each axis what the channels contribute."""
         of = self.samples.place(m, group.first)
-        with self.kernel.loop(0, self.job.channels) as c:
+        for c in self.samples.channels():
             totals = [self.kernel.variable(self.zero) for _ in slopes]
 
             def add(tap: int | Value, value: Value) -> None:
@@ -67,7 +67,7 @@ class Planes:
         of, wanted = self.samples.place(m, group.first), group.fresh
         if nowhere is not None:
             wanted = wanted & ~nowhere
-        with self.kernel.loop(0, self.job.channels) as c:
+        for c in self.samples.channels():
             gradient = choose(wanted, self._gradient(of, c, group), 0)
             self.kernel.repeat(
                 self.variant.total,

@@ -1,5 +1,7 @@
 """The tensors of a call, as pointers."""
 
+from collections.abc import Iterator
+
 from .lanes import I64, Kernel, Value
 from .tiles import Group
 from .variant import Variant
@@ -30,6 +32,17 @@ class Samples:
     def place(self, m: Value, number: Value) -> Value:
         """Where a sample of a set lies, in the first channel."""
         return self._samples.at(m * self.job.samples_step[0] + (number if self.step is None else number * self.step))
+
+    def channels(self) -> Iterator[Value]:
+        """Each channel; one after the other in the code if they are few.
+
+        Processors foresee what an instruction will read next if it reads one channel only.
+        """
+        if self.variant.block:
+            yield from map(self.kernel.number, range(self.variant.block))
+        else:
+            with self.kernel.loop(0, self.job.channels) as c:
+                yield c
 
     def image(self, n: Value) -> Value:
         return self._image.at(n * self.job.image_step)
