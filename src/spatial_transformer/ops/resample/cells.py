@@ -1,12 +1,17 @@
 """The transpose of bilinear sampling, by way of cells.
 
 A sample adds to four pixels, the corners of the cell it lies in. Samples next to each other share pixels, so one by one
-each addition would wait for the one before. Here every cell has four numbers of its own, next to each other, to which a
-sample adds in one go; at last every pixel sums the corners that it is of the cells around it. Around the image there is
-a ring of cells, and what samples add there outside of the image is never read.
+each addition would wait for the one before. Here every cell has numbers of its own, next to each other, for each of its
+corners and the channels of a block, to which a sample adds in one go; at last every pixel sums the corners that it is
+of the cells around it. Around the region that a task writes is a ring of cells, and what samples add there outside of
+the region is never read.
 """
 
-from .lanes import I32, I64, LANES, Kernel, Value, choose
+import math
+from collections.abc import Sequence
+
+from .job import FILL
+from .lanes import I32, I64, LANES, Kernel, Value, choose, joined
 from .planes import SPREAD
 from .samples import Samples
 from .taps import Taps
@@ -14,6 +19,26 @@ from .tiles import Group
 from .variant import Variant
 
 CORNERS = 4
+BYTES = 2**19  # of the cells of a region
+
+
+def fit(variant: Variant) -> bool:
+    """Whether a kernel is one for cells."""
+    return variant.total == CORNERS and variant.dense
+
+
+def region(variant: Variant, size: Sequence[int]) -> tuple[int, int]:
+    """Columns and rows of the regions of an image whose cells fit in the second-level cache."""
+    most = BYTES // (CORNERS * channels_of(variant.block) * (8 if variant.double else 4))
+    across = min(size[0], max(128, math.isqrt(most)))
+    high = max(1, most // (across + 1) - 1)
+    count = max(1, -(-size[1] // high))
+    return across, max(1, -(-size[1] // count))
+
+
+def channels_of(block: int) -> int:
+    """The channels that a corner has room for: the next power of two."""
+    return 1 << (block - 1).bit_length()
 
 
 class Cells:
@@ -28,64 +53,93 @@ class Cells:
 
     def __init__(self, kernel: Kernel, variant: Variant, samples: Samples, taps: Taps) -> None:
         self.kernel, self.variant, self.samples, self.taps, self.job = kernel, variant, samples, taps, kernel.job
-        self.width = self.job.size[0] + 1  # cells along a row
-        height = self.job.size[1] // self.job.parts + 2  # of the highest band
-        self.plane = self.width * height * CORNERS
-        self._cells = kernel.heap(variant.element, self.plane * self.job.channels)
-        self._product = kernel.room(variant.element, CORNERS * LANES)
+        self.channels = channels_of(variant.block)
+        self.cell = CORNERS * self.channels  # numbers: corner after corner
+        self.width = self.job.region[0] + 1  # cells along a row
+        self.size = self.width * (self.job.region[1] + 1) * self.cell
+        self._cells = kernel.heap(variant.element, self.size + LANES * self.cell)
+        self._weights = kernel.room(variant.element, LANES * CORNERS)
+        self._gradients = kernel.room(variant.element, LANES * self.channels)
+        self.filled = self.job.padding[0].is_(FILL) & self.job.padding[1].is_(FILL)
 
     def begin(self, image: Value) -> None:
-        """Turn to a band of an image."""
+        """Turn to a region of an image."""
         self.image = image
-        with self.kernel.loop(0, self.plane * self.job.channels) as i:
-            self._cells.at(i).store(self.kernel.number(0, self.variant.element))
+        with self.kernel.loop(0, self.size, LANES) as i:
+            self._cells.at(i).store(self.kernel.lanes(self.variant.element))
 
     def push(self, m: Value, group: Group, places: list[Value], direction: list[Value], wanted: Value) -> None:
         """Add a group to cells; of samples that are not wanted nothing is added."""
         centres = [place.floor() for place in places]
         fractions = [choose(wanted, place - centre, 0) for place, centre in zip(places, centres, strict=True)]
         x, y = (choose(wanted, centre, 0).to(I32).to(I64) for centre in centres)
-        cell = ((y - (self.taps.low - 1)) * self.width + (x + 1)) * CORNERS
+        (left, _), (top, _) = self.taps.region
+        cell = ((y - (top - 1)) * self.width + (x - (left - 1))) * self.cell
         self.kernel.spill(choose(wanted, cell, 0), self.taps.places)
         self.taps.weights.weigh([part.to(self.variant.element) for part in fractions], direction, [None, None])
-        of = self.samples.place(m, group.first)
-        corners = [CORNERS * lane + corner for lane in range(LANES) for corner in range(CORNERS)]
-        order = [lane % CORNERS * LANES + lane // CORNERS for lane in corners]
-        for c in self.samples.channels():
-            gradient = self.kernel.read(of.at(c * self.job.samples_step[1]), group.length, step=self.samples.step)
-            gradient = choose(wanted, gradient, 0)
-            upper, lower = (
-                (self.taps.weights.of(tap) * gradient).pick(range(2 * LANES), self.taps.weights.of(tap + 1) * gradient)
-                for tap in (0, 2)
-            )
-            self._product.store(upper.pick(range(4 * LANES), lower).pick(order))
-            cells = self._cells.at(c * self.plane)
-            for lane in SPREAD:
-                here = cells.at(self.taps.places.at(lane).load())
-                here.store(here.load(CORNERS) + self._product.at(lane * CORNERS).load(CORNERS))
+        weights = [self.taps.weights.of(tap) for tap in range(CORNERS)]
+        gradients = [choose(wanted, gradient, 0) for gradient in self._gradients_of(m, group)]
+        if self.channels == 1:
+            weights = [weight * gradients[0] for weight in weights]
+        else:
+            self._gradients.store(side_by_side(gradients))
+        self._weights.store(side_by_side(weights))
+        for lane in SPREAD:
+            here = self._cells.at(self.taps.places.at(lane).load())
+            here.store(here.load(self.cell) + self._product(lane))
+
+    def _gradients_of(self, m: Value, group: Group) -> list[Value]:
+        """Of each channel; there may be fewer than there is room for."""
+        of, read = self.samples.place(m, group.first), list[Value]()
+        for c in range(self.variant.block):
+            channel = of.at((self.samples.first + c) * self.job.samples_step[1])
+            read.append(self.kernel.read(channel, group.length, step=self.samples.step))
+        return read + [self.kernel.lanes(self.variant.element)] * (self.channels - self.variant.block)
+
+    def _product(self, lane: int) -> Value:
+        """What a sample adds to its cell: weights of corners times gradients of channels."""
+        weights = self._weights.at(lane * CORNERS).load(CORNERS)
+        if self.channels == 1:
+            return weights
+        gradients = self._gradients.at(lane * self.channels).load(self.channels)
+        corners = [corner for corner in range(CORNERS) for _ in range(self.channels)]
+        return weights.pick(corners) * gradients.pick([*range(self.channels)] * CORNERS)
 
     def end(self) -> None:
-        """Add cells to the image."""
-        width = self.job.size[0]
+        """Sum cells to pixels; where nothing but what is inside was filled in, something may be there already."""
+        (left, right), (top, bottom) = self.taps.region
+        width = right - left
         count, last = width.least(LANES), (width - LANES).most(0)
-        with self.kernel.loop(0, self.job.channels) as c, self.kernel.loop(self.taps.low, self.taps.high) as y:
-            above = self._cells.at(c * self.plane + (y - self.taps.low) * self.width * CORNERS)
-            row = self.image.at(c * self.job.channel_step + y * self.job.step[1])
-            with self.kernel.loop(0, width, LANES) as column:
-                start = column.least(last)
-                total = self._corner(above, start, 1, count) + self._corner(above, start + 1, 0, count)
-                fresh = self.kernel.counting(I64) >= column - start
-                to = row.at(start)
-                self.kernel.write(to, self.kernel.read(to, count) + choose(fresh, total, 0), count)
+        with self.kernel.loop(top, bottom) as y, self.kernel.loop(0, width, LANES) as column:
+            start = column.least(last)
+            fresh = self.kernel.counting(I64) >= column - start
+            totals = self._totals(self._cells.at(((y - top) * self.width + start) * self.cell))
+            for total, c in zip(totals, self.samples.channels(), strict=True):
+                to = self.image.at(c * self.job.channel_step + y * self.job.step[1] + left + start)
+                more = self.kernel.read(to, count) + choose(fresh, total, 0)
+                self.kernel.write(to, choose(self.filled, total, more), count)
 
-    def _corner(self, above: Value, column: Value, right: int, count: Value) -> Value:
-        """What pixels are given by the cells of a column to the left or right of them, above and below."""
-        total = None
-        for below in (0, 1):  # the pixel is the lower corner of the cell above it, and the upper corner of that below
-            cells = above.at((column + below * self.width) * CORNERS)
-            read = self.kernel.read(cells, count * CORNERS, LANES * CORNERS)
-            corner = 2 * (1 - below) + right
-            picked = read.pick(range(corner, LANES * CORNERS, CORNERS))
-            total = picked if total is None else total + picked
+    def _totals(self, cell: Value) -> list[Value]:
+        """The channels of pixels, next to each other, of which this is the cell to the upper left of the first."""
+        below = cell.at(self.width * self.cell)
+        corners = zip((cell, cell, below, below), (0, 1, 0, 1), reversed(range(CORNERS)), strict=True)
+        total: Value | None = None
+        for cells, across, corner in corners:  # a pixel is the lower right corner of the cell to its upper left ...
+            part = self._corner(cells.at(across * self.cell), corner)
+            total = part if total is None else total + part
         assert total is not None
-        return total
+        return [total.pick(range(c, LANES * self.channels, self.channels)) for c in range(self.variant.block)]
+
+    def _corner(self, cells: Value, corner: int) -> Value:
+        """A corner of cells next to each other: their channels one behind the other."""
+        if self.channels == 1:
+            return cells.load(LANES * CORNERS).pick(range(corner, LANES * CORNERS, CORNERS))
+        return joined(
+            [cells.at(lane * self.cell + corner * self.channels).load(self.channels) for lane in range(LANES)]
+        )
+
+
+def side_by_side(vectors: list[Value]) -> Value:
+    """A vector with the first lane of each, then the second of each, and so on."""
+    order = [vector * LANES + lane for lane in range(LANES) for vector in range(len(vectors))]
+    return joined(vectors).pick(order)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..parallel import parallel_for
-from . import cells, loops
+from . import cells, loops, regions
 from .how import How
 from .job import LINEAR, POINTS, PROJECTIVE, Job
 from .layout import empty
@@ -19,7 +19,7 @@ from .variant import CELLS, PACKED, PIXELS, PLANES, Variant
 
 # From so many channels on that lie next to each other, samples are read one by one, with their channels in vectors.
 MANY_CHANNELS = 8
-# Up to so many channels a kernel is compiled for their number.
+# So many of them are dealt with at a time where they are neither next to each other nor copied so.
 FEW_CHANNELS = 4
 # Columns and rows of a tile of the output; of given points, that many in all.
 TILE = (128, 16)
@@ -55,22 +55,13 @@ def push(
     """See `operators.push`."""
     image = empty(samples, shape[0], samples.shape[1], shape[1:], like=samples)
     call = _Call(image, samples, source, direction, None, target, how)
+    call.divide_image(shape[0], how)
+    if not (call.variant.layout == PACKED or (call.variant.layout == CELLS and not any(how.padding))):
+        image.zero_()  # the others write every pixel once
     if index is not None:  # the sets of points of each image, in their order
         counts = torch.bincount(index, minlength=shape[0])
         members, starts = call.keep(index.argsort(stable=True)), call.keep(F.pad(counts.cumsum(0), (1, 0)))
         call.job.members, call.job.starts = members.data_ptr(), starts.data_ptr()
-    if call.variant.layout != PACKED:
-        image.zero_()
-        bands = max(1, min(BANDS // max(1, shape[0]), math.ceil(shape[1] / ROWS_PER_BAND)))
-        # The rows of other maps cannot be passed over without placing their samples.
-        most = shape[1] if call.variant.kind == LINEAR else 4
-        call.job.parts = min(bands, most)
-        if call.variant.layout == PLANES and call.variant.total == cells.CORNERS and call.variant.dense:
-            row = call.job.channels * (shape[2] + 1) * cells.CORNERS * image.element_size()
-            high = COPY // row - 2  # rows of a band whose cells are no more than a copy may be
-            if high > 0 and shape[1] <= most * high:
-                call.job.parts = max(call.job.parts, -(-shape[1] // high))
-                call.variant = call.variant._replace(layout=CELLS)
     call.run("push", shape[0], grain=1)
     return image
 
@@ -89,8 +80,7 @@ def slope(
     if target:
         result = torch.empty(len(source), call.job.parts, *source.shape[1:], dtype=torch.float64)
     else:
-        parts = call.job.parts if call.variant.layout == PACKED else 1
-        result = torch.empty(len(source), parts, *source.shape[1:], dtype=image.dtype)
+        result = torch.empty(len(source), call.blocks, *source.shape[1:], dtype=image.dtype)
     call.job.result = result.data_ptr()
     call.run("slope", len(source))
     return (result[:, 0] if result.shape[1] == 1 else result.sum(dim=1)).to(source.dtype)
@@ -115,11 +105,10 @@ class _Call:
         source = self.keep(source.double().contiguous() if target else _together(source.to(image.dtype)))
         output = tuple(target[::-1]) if target else (source.shape[1], 1)
         output = (*output, 1)[:3]
-        tile = TILE if target else (TILE[0] * TILE[1], 1)
-        across, channels = -(-output[0] // tile[0]), image.shape[1]
+        channels = image.shape[1]
         # Offsets within a channel fit 32 bits, but for the largest volumes.
         extent = sum((n - 1) * step for n, step in zip(size, image.stride()[2:], strict=True))
-        layout, block = _layout(image, flat, how), 16 if channels >= 16 else MANY_CHANNELS
+        layout, block = _layout(image, flat)
         self.variant = Variant(
             double=image.dtype == torch.float64,
             large=extent >= 2**31,
@@ -128,21 +117,24 @@ class _Call:
             kind=POINTS if not target else LINEAR if source.shape[1] == dims else PROJECTIVE,
             directional=direction is not None,
             layout=layout,
-            block=block if layout != PLANES else channels if channels <= FEW_CHANNELS else 0,
+            block=block,
             dense=flat.stride(2) == 1 and (layout == PACKED or image.stride(-1) == 1),
         )
-        if layout == PACKED:
-            parts, step = -(-channels // block), _steps(size, block)
-            self.work = output[0] * output[1] * output[2] * block
+        self.blocks = 1 if layout == PIXELS else -(-channels // block)  # of channels, each with its own tasks
+        rows = output[1] * output[2]
+        if layout == PACKED:  # a copy of an image is worth one task
+            tile, step = (output[0], rows), _steps(size, block)
         else:
-            parts, step = across * -(-output[1] * output[2] // tile[1]), image.stride()[:1:-1]
-            self.work = min(tile[0], output[0]) * min(tile[1], output[1] * output[2]) * channels
+            tile, step = TILE if target else (TILE[0] * TILE[1], 1), image.stride()[:1:-1]
+        across = -(-output[0] // tile[0])
+        tiles = across * -(-rows // tile[1])
+        self.work = min(tile[0], output[0]) * min(tile[1], rows) * channels // self.blocks
         scale, shift = how.to_pixels(size)
         job = self.job = Job(
             image=image.data_ptr(),
             image_step=image.stride(0),
             channel_step=image.stride(1),
-            channels=image.shape[1],
+            channels=channels,
             size=(*size[::-1], 1)[:3],
             step=step,
             samples=flat.data_ptr(),
@@ -152,7 +144,8 @@ class _Call:
             target=output,
             tile=tile,
             across=across,
-            parts=parts,
+            tiles=tiles,
+            parts=tiles * self.blocks,
             padding=tuple(how.padding[::-1]),
             scale=scale,
             shift=shift,
@@ -170,6 +163,22 @@ class _Call:
         self._kept.append(tensor)
         return tensor
 
+    def divide_image(self, count: int, how: How) -> None:
+        """Make tasks of regions of the images, for `push`."""
+        size, dims = tuple(self.job.size), self.variant.dims
+        region, most = list(size), regions.most(self.variant, how, size[0])
+        if self.variant.layout == PLANES and cells.fit(self.variant):
+            across, high = cells.region(self.variant, size)
+            if -(-size[0] // across) * -(-size[1] // high) <= most:
+                region[:2] = across, high
+                self.variant = self.variant._replace(layout=CELLS)
+        if self.variant.layout != PACKED:
+            bands = max(1, min(BANDS // max(1, count), math.ceil(size[dims - 1] / ROWS_PER_BAND), most))
+            region[dims - 1] = max(1, min(region[dims - 1], math.ceil(size[dims - 1] / bands)))
+        self.job.region = tuple(region)
+        self.job.tiles = math.prod(-(-n // max(1, length)) for n, length in zip(size, region, strict=True))
+        self.job.parts = self.job.tiles * self.blocks
+
     def run(self, operation: str, sets: int, *, grain: int = 0) -> None:
         """Run all tasks of so many sets of points, or images; at least `grain` of them on a thread."""
         tasks, each_on = sets * self.job.parts, parallel_for()
@@ -179,17 +188,17 @@ class _Call:
             each_on(0, tasks, grain, loops.address(operation, self.variant), ctypes.addressof(self.job))
 
 
-def _layout(image: Tensor, flat: Tensor, how: How) -> str:
-    """How samples are best read: see `Variant`."""
+def _layout(image: Tensor, flat: Tensor) -> tuple[str, int]:
+    """How samples are best read, and how many channels at a time: see `Variant`."""
     channels, size = image.shape[1], image.shape[2:]
     if channels < MANY_CHANNELS:
-        return PLANES
-    if image.stride(1) == flat.stride(1) == 1:
-        return PIXELS
+        return PLANES, channels
     pixels, block = math.prod(size), 16 if channels >= 16 else MANY_CHANNELS
+    if image.stride(1) == flat.stride(1) == 1:
+        return PIXELS, block
     planes = flat.stride(2) == 1 and image.stride()[2:] == _steps(size, 1)[::-1]
     small = block <= pixels and pixels * block * image.element_size() <= COPY
-    return PACKED if planes and small else PLANES
+    return (PACKED, block) if planes and small else (PLANES, FEW_CHANNELS)
 
 
 def _steps(size: Sequence[int], first: int) -> tuple[int, ...]:

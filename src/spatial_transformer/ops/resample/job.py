@@ -24,7 +24,9 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("target", I64, 3),  # the size of the output; of points, (K, 1, 1)
     ("tile", I64, 2),  # columns and rows of a tile of it
     ("across", I64, 1),  # tiles along a row
-    ("parts", I64, 1),  # tasks of a set of points, or for `push` of an image: tiles, bands or blocks of channels
+    ("region", I64, 3),  # for `push`: the size of a part of the image that one task writes
+    ("tiles", I64, 1),  # of a set of points, or for `push` regions of an image
+    ("parts", I64, 1),  # tasks of a set of points, or for `push` of an image: tiles times blocks of channels
     ("direction", I64, 1),  # (M, K, D)
     ("direction_step", I64, 3),
     ("index", I64, 1),  # (M,) the image that each set of points reads

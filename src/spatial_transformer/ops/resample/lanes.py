@@ -225,6 +225,14 @@ def choose(condition: Value, a: Any, b: Any) -> Value:
     return Value(condition.builder, condition.builder.select(condition.ir, one, other))
 
 
+def joined(vectors: list[Value]) -> Value:
+    """One behind the other, in pairs; there are as many as a power of two."""
+    while len(vectors) > 1:
+        lanes = range(2 * vectors[0].type.count)
+        vectors = [a.pick(lanes, b) for a, b in zip(vectors[::2], vectors[1::2], strict=True)]
+    return vectors[0]
+
+
 class Variable:
     """A value that changes while a kernel runs."""
 

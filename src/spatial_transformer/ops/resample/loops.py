@@ -4,23 +4,24 @@
     push        the transpose: a sample is added to its taps
     slope       the gradient with respect to points or matrices: taps, weighted with slopes, times the sample's gradient
 
-A task of `pull` and `slope` is a tile of the output of one set of points; one of `push` is a band of an image, which no
-other task writes to. If images are packed, it is a block of channels instead. Nothing depends on the number of threads.
+A task of `pull` and `slope` is a tile of the output of one set of points; one of `push` is a region of an image, which
+no other task writes to; each for a block of channels. Nothing depends on the number of threads.
 """
 
 from collections.abc import Callable
 
 from . import compiled
 from .cells import Cells
-from .job import FIELDS, FILL, LINEAR, PROJECTIVE
-from .lanes import F64, I64, LANES, Kernel, Value, choose
+from .job import FIELDS, PROJECTIVE
+from .lanes import F64, LANES, Kernel, Value, choose
 from .pixels import Pixels
 from .planes import Planes
-from .positions import Positions, Row
+from .positions import Positions
+from .regions import Region
 from .samples import Samples
 from .taps import Taps
-from .tiles import Group, groups, tile_of
-from .variant import CELLS, PACKED, PLANES, Variant
+from .tiles import Group, Row, groups, tile_of
+from .variant import CELLS, PLANES, Variant
 
 
 def address(operation: str, variant: Variant) -> int:
@@ -61,8 +62,10 @@ class _Parts:
 def _pull(variant: Variant) -> str:
     parts = _Parts("pull", variant)
     kernel, samples, blender = parts.kernel, parts.samples, parts.blender
-    with kernel.loop(kernel.begin, kernel.end) as task, tile_of(kernel, variant, task) as tile:
-        blender.begin(samples.image_of(tile.m), tile.part)
+    with kernel.loop(kernel.begin, kernel.end) as task:
+        tile = tile_of(kernel, task)
+        samples.turn_to(tile.block)
+        blender.begin(samples.image_of(tile.m))
         with kernel.loop(*tile.rows) as number:
             row = parts.positions.row(tile.m, number)
             with groups(kernel, row, *tile.columns) as group:
@@ -78,10 +81,12 @@ def _pull(variant: Variant) -> str:
 
 def _slope(variant: Variant) -> str:
     parts = _Parts("slope", variant)
-    kernel, blender = parts.kernel, parts.blender
+    kernel, job, samples, blender = parts.kernel, parts.job, parts.samples, parts.blender
     result = _MatrixGradient(kernel, variant) if variant.on_grid else _PointGradient(kernel, variant)
-    with kernel.loop(kernel.begin, kernel.end) as task, tile_of(kernel, variant, task) as tile:
-        blender.begin(parts.samples.image_of(tile.m), tile.part)
+    with kernel.loop(kernel.begin, kernel.end) as task:
+        tile = tile_of(kernel, task)
+        samples.turn_to(tile.block)
+        blender.begin(samples.image_of(tile.m))
         result.begin()
         with kernel.loop(*tile.rows) as number:
             row = parts.positions.row(tile.m, number)
@@ -96,9 +101,9 @@ def _slope(variant: Variant) -> str:
                         for slope in slopes:
                             slope.set(choose(nowhere, 0, slope.get()))
 
-                parts.sort(places, parts.samples.directions(tile.m, group), contract)
+                parts.sort(places, samples.directions(tile.m, group), contract)
                 found = [slope.get() for slope in slopes]
-                result.add(tile.m if variant.layout != PACKED else task, found, group, places, inverse)
+                result.add(task // job.tiles, found, group, places, inverse)
             result.end_row(row)
         result.end(task)
     return kernel.finish()
@@ -108,19 +113,19 @@ def _push(variant: Variant) -> str:
     parts = _Parts("push", variant)
     kernel, job, samples, taps, blender = parts.kernel, parts.job, parts.samples, parts.taps, parts.blender
     cells = Cells(kernel, variant, samples, taps) if variant.layout == CELLS else None
-    last = variant.dims - 1
     with kernel.loop(kernel.begin, kernel.end) as task:
         n, part = task // job.parts, task % job.parts
-        if variant.layout != PACKED:  # which is divided by channels instead
-            taps.low, taps.high = part * job.size[last] // job.parts, (part + 1) * job.size[last] // job.parts
-        blender.begin(samples.image(n), part, write=True)
+        region = Region(parts.positions, part % job.tiles)
+        taps.region = region.limits
+        samples.turn_to(part // job.tiles)
+        blender.begin(samples.image(n), write=True)
         if cells is not None:
             cells.begin(samples.image(n))
         with kernel.loop(*samples.sets_of(n)) as member:
             m = samples.member(member)
-            with kernel.loop(0, job.target[1] * job.target[2]) as number:
+            with kernel.loop(*region.rows(m)) as number:
                 row = parts.positions.row(m, number)
-                with groups(kernel, row, *_columns(parts, row)) as group:
+                with groups(kernel, row, *region.columns(row)) as group:
                     places, _ = parts.positions.group(m, group)
                     direction = samples.directions(m, group)
 
@@ -141,11 +146,10 @@ def _sort_into_cells(
     parts: _Parts, cells: Cells, m: Value, group: Group, places: list[Value], direction: list[Value]
 ) -> None:
     """Add a group to cells, or one by one where pixels inside are read instead of those outside."""
-    kernel, taps, job = parts.kernel, parts.taps, parts.job
+    kernel, taps = parts.kernel, parts.taps
     outside = taps.are_outside(places)
     with kernel.when(~outside.all()):
-        filled = job.padding[0].is_(FILL) & job.padding[1].is_(FILL)
-        with kernel.either(filled | taps.are_inside(places, whole=True).all()) as (simple, instead):
+        with kernel.either(cells.filled | taps.are_inside(places, whole=True).all()) as (simple, instead):
             with simple:
                 known = places[0].is_(places[0]) & places[1].is_(places[1])
                 cells.push(m, group, places, direction, group.fresh & ~outside & known)
@@ -156,24 +160,8 @@ def _sort_into_cells(
 _WRITERS = {"pull": _pull, "push": _push, "slope": _slope}
 
 
-def _columns(parts: _Parts, row: Row) -> tuple[Value, Value]:
-    """The columns of a row of the output that may touch a band: for a linear map, an interval."""
-    kernel, job, variant = parts.kernel, parts.job, parts.variant
-    begin, end = kernel.variable(kernel.number(0)), kernel.variable(job.target[0])
-    if variant.kind == LINEAR and variant.layout != PACKED:
-        line, width = row.lines[-1], job.target[0].to(F64)
-        assert row.near is not None
-        filled = job.padding[variant.dims - 1].is_(FILL)
-        with kernel.when(row.near & filled & (job.parts > 1) & ~line.step.is_(0)):
-            limits = parts.taps.low - variant.taps - 1, parts.taps.high + variant.taps + 1
-            ends = [((limit.to(F64) - line.begin) / line.step).most(-1).least(width + 1) for limit in limits]
-            begin.set(ends[0].least(ends[1]).floor().to(I64).most(0))
-            end.set((ends[0].most(ends[1]).floor().to(I64) + 1).least(job.target[0]))
-    return begin.get(), end.get()
-
-
 class _PointGradient:
-    """The gradients of points: x, y (, z) next to each other."""
+    """The gradients of points, for each set of them and block of channels: x, y (, z) next to each other."""
 
     def __init__(self, kernel: Kernel, variant: Variant) -> None:
         self.kernel, self.variant, self.job = kernel, variant, kernel.job
@@ -184,7 +172,7 @@ class _PointGradient:
     def begin_row(self) -> None:
         """Nothing is summed."""
 
-    def add(self, m: Value, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
+    def add(self, number: Value, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
         dims = self.variant.dims
         scaled = [slope * self.job.scale[axis].to(self.variant.element) for axis, slope in enumerate(slopes)]
         together = scaled[0].pick(range(2 * LANES), scaled[1])
@@ -192,7 +180,7 @@ class _PointGradient:
             together = together.pick(range(3 * LANES), scaled[2].pick([*range(LANES)] * 2))
         order = [axis * LANES + lane for lane in range(LANES) for axis in range(dims)]
         count = self.job.target[0] * dims
-        to = self.kernel.pointer(self.job.result, self.variant.element).at(m * count + group.first * dims)
+        to = self.kernel.pointer(self.job.result, self.variant.element).at(number * count + group.first * dims)
         self.kernel.write(to, together.pick(order), group.length * dims)
 
     def end_row(self, row: Row) -> None:
@@ -226,7 +214,7 @@ class _MatrixGradient:
             for entry in entries:
                 entry.set(self.kernel.lanes(F64))
 
-    def add(self, m: Value, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
+    def add(self, number: Value, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
         job = self.kernel.job
         values = [choose(group.fresh, slope.to(F64), 0) for slope in slopes]
         rows = [value * job.scale[axis] for axis, value in enumerate(values)]

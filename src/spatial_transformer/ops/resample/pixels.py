@@ -39,15 +39,12 @@ class Pixels:
 
     # --- images -------------------------------------------------------------------------------------------------------
 
-    def begin(self, image: Value, part: Value, *, write: bool = False) -> None:
+    def begin(self, image: Value, *, write: bool = False) -> None:
         """Turn to an image, or to a block of its channels."""
         self.image = image
         if not self.packed:
             return
-        first = part * self.block
-        self.channel = first.least(self.last)
-        self.counted = first - self.channel  # channels of the block before this one that are in it too
-        self.planes = image.at(self.channel * self.job.channel_step)
+        self.planes = image.at(self.samples.first * self.job.channel_step)
         self.image = self._copy
         if write:
             with self.kernel.loop(0, self._pixels * self.block, self.block) as i:
@@ -157,7 +154,7 @@ class Pixels:
     def _blocks(self) -> Iterator[tuple[Value, Value]]:
         """The channels where each block begins, and how many of its channels were in the one before."""
         if self.packed:
-            yield self.kernel.number(0), self.counted
+            yield self.kernel.number(0), self.samples.known
         else:
             with self.kernel.loop(0, self.job.channels, self.block) as c:
                 first = c.least(self.last)
@@ -209,7 +206,7 @@ class Pixels:
         """Turn (channel, sample) into (sample, channel)."""
         if not self.packed:
             return
-        planes = self.samples.place(m, group.first).at(self.channel * self.job.samples_step[1])
+        planes = self.samples.place(m, group.first).at(self.samples.first * self.job.samples_step[1])
         rows = []
         for c in range(self.block):
             rows.append(self.kernel.read(planes.at(self.job.samples_step[1] * c), group.length, step=self.samples.step))
@@ -224,7 +221,7 @@ class Pixels:
             return
         lanes = [self._group.at(lane * self.block).load(self.block) for lane in range(LANES)]
         squares = [transposed(lanes[start : start + self.block]) for start in range(0, LANES, self.block)]
-        planes = self.samples.place(m, group.first).at(self.channel * self.job.samples_step[1])
+        planes = self.samples.place(m, group.first).at(self.samples.first * self.job.samples_step[1])
         for c in range(self.block):
             row = squares[0][c] if len(squares) == 1 else squares[0][c].pick(range(LANES), squares[1][c])
             self.kernel.write(planes.at(self.job.samples_step[1] * c), row, group.length, self.samples.step)

@@ -25,7 +25,7 @@ class Planes:
         self._product = kernel.room(variant.element, variant.total * LANES)
         self._offsets = kernel.room(variant.integer, LANES)
 
-    def begin(self, image: Value, part: Value, *, write: bool = False) -> None:
+    def begin(self, image: Value, *, write: bool = False) -> None:
         """Turn to an image."""
         self.image = image
 

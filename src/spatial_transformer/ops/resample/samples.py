@@ -18,6 +18,8 @@ class Samples:
         filled: what stands outside of an image.
         outside: what is read there: nothing, if weights are differentiated.
         step: from sample to sample in memory; None for 1.
+        first: the first channel of the block.
+        known: how many of its channels are in the block before, too.
     """
 
     def __init__(self, kernel: Kernel, variant: Variant) -> None:
@@ -33,16 +35,20 @@ class Samples:
         """Where a sample of a set lies, in the first channel."""
         return self._samples.at(m * self.job.samples_step[0] + (number if self.step is None else number * self.step))
 
+    def turn_to(self, block: Value) -> None:
+        """Deal with a block of channels from now on; the last begins where it ends with the channels."""
+        begin = block * self.variant.block
+        self.first = begin.least(self.job.channels - self.variant.block)
+        self.known = begin - self.first
+
     def channels(self) -> Iterator[Value]:
-        """Each channel; one after the other in the code if they are few.
+        """The channels of the block that are in no block before, one after the other in the code.
 
         Processors foresee what an instruction will read next if it reads one channel only.
         """
-        if self.variant.block:
-            yield from map(self.kernel.number, range(self.variant.block))
-        else:
-            with self.kernel.loop(0, self.job.channels) as c:
-                yield c
+        for i in range(self.variant.block):
+            with self.kernel.when(self.known <= i):
+                yield self.first + i
 
     def image(self, n: Value) -> Value:
         return self._image.at(n * self.job.image_step)

@@ -8,7 +8,7 @@ taps are inside of the image, `Anywhere` for the others.
 from collections.abc import Callable, Sequence
 
 from .job import BORDER, REFLECTION, WRAP
-from .lanes import F64, I32, I64, LANES, Kernel, Value, choose
+from .lanes import F64, I32, I64, LANES, Kernel, Value, choose, joined
 from .positions import Positions
 from .reference import FURTHEST
 from .variant import Variant
@@ -111,33 +111,28 @@ class Taps:
         slopes: as for `Weights`.
 
     Attributes:
-        low: the first pixel along the last axis that counts; 0, but where an image is written in bands.
-        high: the first behind them that does not.
+        region: along each axis the first pixel that counts, and the first behind that does not: the whole image, but
+            where it is written in parts.
     """
 
     def __init__(self, positions: Positions, *, slopes: bool) -> None:
         self.kernel, self.variant, self.job = positions.kernel, positions.variant, positions.job
         self.weights = Weights(self.kernel, self.variant, slopes=slopes)
-        self.low, self.high = self.kernel.number(0), self.job.size[self.variant.dims - 1]
+        self.region = [(self.kernel.number(0), self.job.size[axis]) for axis in range(self.variant.dims)]
         integers = self.kernel.lanes(self.variant.integer).type
         self._reach = self.kernel.room(integers, self.variant.dims * self.variant.taps)
         self.places = self.kernel.room(I64, LANES)  # of the first tap of each sample, or of another, in memory
-
-    def limits(self, axis: int, *, whole: bool = False) -> tuple[Value, Value]:
-        """The first pixel along an axis that counts, and the first behind them that does not."""
-        if axis == self.variant.dims - 1 and not whole:
-            return self.low, self.high
-        return self.kernel.number(0), self.job.size[axis]
 
     def centre(self, position: Value) -> Value:
         """The pixel from which fractions are counted."""
         return position.floor() if self.variant.taps % 2 == 0 else (position - 0.5).floor() + 1
 
     def are_inside(self, positions: list[Value], *, whole: bool = False) -> Value:
-        """Which samples have all their taps inside: of the band, or of the whole image."""
+        """Which samples have all their taps inside: of the region, or of the whole image."""
         before, taps, inside = self.variant.before, self.variant.taps, None
         for axis, position in enumerate(positions):
-            centre, (low, high) = self.centre(position), self.limits(axis, whole=whole)
+            centre = self.centre(position)
+            low, high = (self.kernel.number(0), self.job.size[axis]) if whole else self.region[axis]
             least, most = (low + before).to(position.element), (high + (before - taps)).to(position.element)
             here = (centre >= least) & (centre <= most)
             inside = here if inside is None else inside & here
@@ -145,18 +140,17 @@ class Taps:
         return inside
 
     def are_outside(self, positions: list[Value]) -> Value:
-        """Which samples have no tap inside: what is there is filled or, along the last axis, not in the band."""
+        """Which samples have no tap inside: what is there is filled, or in another region."""
         before, taps, outside = self.variant.before, self.variant.taps, None
-        last = self.variant.dims - 1
         for axis, position in enumerate(positions):
-            centre, (low, high) = self.centre(position), self.limits(axis)
+            centre, (low, high) = self.centre(position), self.region[axis]
             least, most = (low + (before - taps)).to(position.element), (high + before).to(position.element)
             away = (centre <= least) | (centre >= most)
             filled = self.job.padding[axis].is_(0).spread()
-            if axis == last:  # a band of an image that is not filled around: what is inside elsewhere is not in it
-                within = (centre >= before) & (centre <= (self.job.size[axis] + (before - taps)).to(position.element))
-                filled = filled | within
-            outside = away & filled if outside is None else outside | (away & filled)
+            # Where an image is not filled around, what is inside of it but away from a region is still in another.
+            within = (centre >= before) & (centre <= (self.job.size[axis] + (before - taps)).to(position.element))
+            away = away & (filled | within)
+            outside = away if outside is None else outside | away
         assert outside is not None
         return outside
 
@@ -205,7 +199,7 @@ class Taps:
 
     def _find(self, first: Value, axis: int) -> None:
         """Where the taps along an axis lie in memory; OUTSIDE where nothing is."""
-        low, high = (limit.to(I32) for limit in self.limits(axis))
+        low, high = (limit.to(I32) for limit in self.region[axis])
         for tap in range(self.variant.taps):
             pixel = self._read_instead(first + tap, axis)
             there = (pixel >= low) & (pixel < high)
@@ -273,15 +267,7 @@ class Taps:
             place = places.at(lane).load()
             for line, found in zip(lines, parts, strict=True):
                 found.append(line.at(place).load(wide))
-        return [_join(found) for found in parts]
-
-
-def _join(parts: list[Value]) -> Value:
-    """Vectors, one behind the other; joined in pairs."""
-    while len(parts) > 1:
-        lanes = range(2 * parts[0].type.count)
-        parts = [a.pick(lanes, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-    return parts[0]
+        return [joined(found) for found in parts]
 
 
 def _modulo(pixel: Value, length: Value) -> Value:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from .lanes import I64, LANES, Kernel, Value
-from .variant import PACKED, Variant
 
 
 class Line(NamedTuple):
@@ -45,13 +44,13 @@ class Tile(NamedTuple):
 
     Attributes:
         m: the set of points.
-        part: which block of channels; of no meaning unless images are packed.
+        block: of channels.
         rows: of the output, from and to.
         columns: of the output, from and to.
     """
 
     m: Value
-    part: Value
+    block: Value
     rows: tuple[Value, Value]
     columns: tuple[Value, Value]
 
@@ -77,17 +76,18 @@ class Group(NamedTuple):
         return self.row.first + self.start
 
 
-@contextmanager
-def tile_of(kernel: Kernel, variant: Variant, task: Value) -> Iterator[Tile]:
-    """The tile of a task; the whole output, if tasks are blocks of channels."""
-    job = kernel.job
-    m, part, height = task // job.parts, task % job.parts, job.target[1] * job.target[2]
-    if variant.layout == PACKED:
-        yield Tile(m, part, (kernel.number(0), height), (kernel.number(0), job.target[0]))
-    else:
-        columns, rows = job.tile
-        top, left = part // job.across * rows, part % job.across * columns
-        yield Tile(m, part, (top, (top + rows).least(height)), (left, (left + columns).least(job.target[0])))
+def tile_of(kernel: Kernel, task: Value) -> Tile:
+    """The tile of a task: tiles first, then blocks of channels, then sets of points."""
+    job, (columns, rows) = kernel.job, kernel.job.tile
+    part, height = task % job.parts, job.target[1] * job.target[2]
+    tile = part % job.tiles
+    top, left = tile // job.across * rows, tile % job.across * columns
+    return Tile(
+        task // job.parts,
+        part // job.tiles,
+        (top, (top + rows).least(height)),
+        (left, (left + columns).least(job.target[0])),
+    )
 
 
 @contextmanager

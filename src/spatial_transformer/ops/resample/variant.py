@@ -21,7 +21,7 @@ class Variant(NamedTuple):
         layout: PLANES, if the samples of a group are blended together, channel by channel; PIXELS, if one by one, the
             channels of a pixel being next to each other in memory; PACKED, if so in a copy of some of the channels;
             CELLS, for `push`, as PLANES, but by way of a copy with four numbers for a pixel.
-        block: how many channels are in a vector of PIXELS and PACKED.
+        block: how many channels a task deals with; of PIXELS, how many are in a vector.
         dense: whether samples next to each other in a row are so in memory, and for PLANES and CELLS pixels too.
     """
 
