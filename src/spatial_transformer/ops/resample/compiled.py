@@ -86,6 +86,11 @@ def _environment() -> str:
     return " ".join((source, llvmlite.__version__, version, platform.machine(), *_processor()))
 
 
+def can(feature: str) -> bool:
+    """Whether the processor has a set of instructions: "avx512f", ..."""
+    return bool(llvm.get_host_cpu_features().get(feature))
+
+
 @functools.cache
 def _processor() -> tuple[str, str]:
     """Its name, and what it can do."""

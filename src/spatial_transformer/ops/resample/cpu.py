@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..parallel import parallel_for
-from . import cells, loops, regions
+from . import cells, loops, regions, strips
 from .how import How
 from .job import LINEAR, POINTS, PROJECTIVE, Job
 from .layout import empty
@@ -118,6 +118,7 @@ class _Call:
             directional=direction is not None,
             layout=layout,
             block=block,
+            strips=strips.fit(image, layout) and direction is None,
             dense=flat.stride(2) == 1 and (layout == PACKED or image.stride(-1) == 1),
         )
         self.blocks = 1 if layout == PIXELS else -(-channels // block)  # of channels, each with its own tasks

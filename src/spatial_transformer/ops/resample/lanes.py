@@ -155,6 +155,13 @@ class Value:
         order = ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
         return self._new(self.builder.shuffle_vector(self.ir, second, order))
 
+    def lookup(self, lanes: "Value", other: "Value") -> "Value":
+        """As `pick`, lanes being known only while the kernel runs: of two vectors of float32, with AVX-512."""
+        name, module = "llvm.x86.avx512.vpermi2var.ps.512", self.builder.module
+        type_ = ir.FunctionType(self.type, [self.type, lanes.type, self.type])
+        function = module.globals.get(name) or ir.Function(module, type_, name)
+        return self._new(self.builder.call(function, [self.ir, lanes.ir, other.ir]))
+
     def lane(self, number: int) -> "Value":
         return self._new(self.builder.extract_element(self.ir, I32(number)))
 

@@ -19,6 +19,7 @@ from .planes import Planes
 from .positions import Positions
 from .regions import Region
 from .samples import Samples
+from .strips import Strips
 from .taps import Taps
 from .tiles import Group, Row, groups, tile_of
 from .variant import CELLS, PLANES, Variant
@@ -39,6 +40,7 @@ class _Parts:
         self.taps = Taps(self.positions, slopes=name == "slope")
         blender = Planes if variant.layout in (PLANES, CELLS) else Pixels
         self.blender = blender(self.kernel, variant, self.samples, self.taps)
+        self.strips = Strips(self.kernel, variant, self.blender, self.taps) if variant.strips else None
 
     def sort(
         self,
@@ -46,17 +48,38 @@ class _Parts:
         direction: list[Value],
         blend: Callable[[Value | None], None],
         outside: Callable[[], None] = lambda: None,
+        near: Callable[[Strips], None] = lambda strips: None,
     ) -> None:
-        """Weigh a group, and `blend(None)` if all its taps are inside, else `blend(nowhere)`, or `outside()`."""
+        """Weigh a group, and `near(strips)` or `blend(None)` if its taps are inside, else `blend(nowhere)` or
+        `outside()`."""
         with self.kernel.either(self.taps.are_inside(places).all()) as (inside, edge):
             with inside:
-                self.taps.inside(places, direction)
-                blend(None)
+                self._sort_inside(places, direction, blend, near)
             with edge, self.kernel.either(self.taps.are_outside(places).all()) as (away, some):
                 with away:
                     outside()
                 with some:
                     blend(self.taps.anywhere(places, direction))
+
+    def _sort_inside(
+        self,
+        places: list[Value],
+        direction: list[Value],
+        blend: Callable[[Value | None], None],
+        near: Callable[[Strips], None],
+    ) -> None:
+        if self.strips is None:
+            self.taps.inside(places, direction)
+            blend(None)
+            return
+        covered = self.strips.cover([self.taps.centre(place) for place in places])
+        with self.kernel.either(covered) as (together, apart):
+            with together:
+                self.taps.weights.weigh_axes([self.taps.fraction(place) for place in places], [None, None])
+                near(self.strips)
+            with apart:
+                self.taps.inside(places, direction)
+                blend(None)
 
 
 def _pull(variant: Variant) -> str:
@@ -75,6 +98,7 @@ def _pull(variant: Variant) -> str:
                     samples.directions(tile.m, group),
                     lambda nowhere: blender.pull(tile.m, group, nowhere),
                     lambda: blender.fill(tile.m, group, samples.outside.spread()),
+                    lambda strips: strips.pull(tile.m, group),
                 )
     return kernel.finish()
 
@@ -101,7 +125,12 @@ def _slope(variant: Variant) -> str:
                         for slope in slopes:
                             slope.set(choose(nowhere, 0, slope.get()))
 
-                parts.sort(places, samples.directions(tile.m, group), contract)
+                parts.sort(
+                    places,
+                    samples.directions(tile.m, group),
+                    contract,
+                    near=lambda strips: strips.slope(tile.m, group, slopes),
+                )
                 found = [slope.get() for slope in slopes]
                 result.add(task // job.tiles, found, group, places, inverse)
             result.end_row(row)

@@ -36,7 +36,7 @@ class Planes:
         """All channels of a group are the same."""
         to = self.samples.place(m, group.first)
         for c in self.samples.channels():
-            self._write(to, c, value, group)
+            self.write(to, c, value, group)
 
     def pull(self, m: Value, group: Group, nowhere: Value | None) -> None:
         to, samples = self.samples.place(m, group.first), self.samples
@@ -46,7 +46,7 @@ class Planes:
             value = total.get()
             if nowhere is not None:
                 value = choose(nowhere, samples.outside.spread(), value)
-            self._write(to, c, value, group)
+            self.write(to, c, value, group)
 
     def slope(self, m: Value, group: Group, slopes: list[Variable], nowhere: Value | None) -> None:
         """Add to the slopes along each axis what the channels contribute."""
@@ -59,7 +59,7 @@ class Planes:
                     total.add(self.taps.weights.of(tap, axis) * value)
 
             self._read(c, nowhere is None, add)
-            gradient = self._gradient(of, c, group)
+            gradient = self.gradient(of, c, group)
             for slope, total in zip(slopes, totals, strict=True):
                 slope.add(gradient * total.get())
 
@@ -68,7 +68,7 @@ class Planes:
         if nowhere is not None:
             wanted = wanted & ~nowhere
         for c in self.samples.channels():
-            gradient = choose(wanted, self._gradient(of, c, group), 0)
+            gradient = choose(wanted, self.gradient(of, c, group), 0)
             self.kernel.repeat(
                 self.variant.total,
                 lambda tap: self._product.at(tap * LANES).store(self.taps.weights.of(tap) * gradient),
@@ -83,10 +83,10 @@ class Planes:
         else:
             self.taps.read_anywhere(channel, self.samples.filled, use)
 
-    def _gradient(self, of: Value, c: Value, group: Group) -> Value:
+    def gradient(self, of: Value, c: Value, group: Group) -> Value:
         return self.kernel.read(of.at(c * self.job.samples_step[1]), group.length, step=self.samples.step)
 
-    def _write(self, to: Value, c: Value, value: Value, group: Group) -> None:
+    def write(self, to: Value, c: Value, value: Value, group: Group) -> None:
         self.kernel.write(to.at(c * self.job.samples_step[1]), value, group.length, self.samples.step)
 
     def _scatter_inside(self, channel: Value) -> None:

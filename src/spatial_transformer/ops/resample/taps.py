@@ -53,6 +53,17 @@ class Weights:
             far: along each axis the samples that are so far away that they count as nearer than they are: they have no
                 slope.
         """
+        self.weigh_axes(fractions, far)
+
+        def multiply(tap: int | Value) -> None:
+            for number, own in enumerate(self.sets):
+                product = self._product.at(tap + number * self.variant.total)
+                product.store(self._multiply(tap, own, direction))
+
+        self.kernel.repeat(self.variant.total, multiply)
+
+    def weigh_axes(self, fractions: list[Value], far: Sequence[Value | None]) -> None:
+        """Find the weights along each axis only."""
         taps = self.variant.taps
         for axis, (fraction, gone) in enumerate(zip(fractions, far, strict=True)):
             for derivative in range(self.derivatives):
@@ -62,16 +73,13 @@ class Weights:
                         weight = choose(gone, 0, weight)
                     self._place(axis, derivative, tap).store(weight)
 
-        def multiply(tap: int | Value) -> None:
-            for number, own in enumerate(self.sets):
-                product = self._product.at(tap + number * self.variant.total)
-                product.store(self._multiply(tap, own, direction))
-
-        self.kernel.repeat(self.variant.total, multiply)
-
     def of(self, tap: int | Value, number: int = 0) -> Value:
         """The weight of a tap for each sample, from a set."""
         return self._product.at(tap + number * self.variant.total).load()
+
+    def along(self, axis: int, derivative: int, tap: int) -> Value:
+        """The weight of a tap along an axis, or a derivative of it, for each sample."""
+        return self._place(axis, derivative, tap).load()
 
     def _horner(self, fraction: Value, coefficients: list[Value]) -> Value:
         weight = self.kernel.lanes(self.variant.element)
@@ -154,12 +162,15 @@ class Taps:
         assert outside is not None
         return outside
 
+    def fraction(self, position: Value) -> Value:
+        """How far it is behind the centre."""
+        return (position - self.centre(position)).to(self.variant.element)
+
     def inside(self, positions: list[Value], direction: list[Value]) -> None:
         """Weigh the taps of a group that is inside, and find where the first of each sample lies in memory."""
-        first, fractions = None, []
+        first, fractions = None, [self.fraction(position) for position in positions]
         for axis, position in enumerate(positions):
             centre = self.centre(position)
-            fractions.append((position - centre).to(self.variant.element))
             pixel = (centre.to(I32) - self.variant.before).to(self.variant.integer)
             offset = self._offset(pixel, axis)
             first = offset if first is None else first + offset

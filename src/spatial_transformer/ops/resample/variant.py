@@ -22,6 +22,7 @@ class Variant(NamedTuple):
             channels of a pixel being next to each other in memory; PACKED, if so in a copy of some of the channels;
             CELLS, for `push`, as PLANES, but by way of a copy with four numbers for a pixel.
         block: how many channels a task deals with; of PIXELS, how many are in a vector.
+        strips: whether samples that lie close together may be taken from whole rows.
         dense: whether samples next to each other in a row are so in memory, and for PLANES and CELLS pixels too.
     """
 
@@ -33,6 +34,7 @@ class Variant(NamedTuple):
     directional: bool
     layout: str
     block: int
+    strips: bool
     dense: bool
 
     @property

@@ -1,0 +1,137 @@
+"""Samples that lie close together, from whole rows of an image.
+
+A map that neither turns nor shrinks much takes the samples of a group from a strip of the image: a few rows, and no
+more columns than two vectors hold. Such rows are loaded as they are, and each sample picks its pixels in registers,
+which is faster than to load pixels for each sample. It takes an instruction that picks lanes by number from two
+vectors, which processors with AVX-512 have.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from . import compiled
+from .lanes import I32, I64, LANES, Kernel, Value, Variable, choose
+from .planes import Planes
+from .taps import Taps
+from .tiles import Group
+from .variant import PLANES, Variant
+
+import os
+LOOP=int(os.environ.get("LOOP","0"))
+# Rows of a strip with more of which it is faster to load pixels one by one: for one channel, and for more.
+MOST_ROWS = {2: (4, 6), 4: (8, 10)}
+
+
+def fit(image: Tensor, layout: str) -> bool:
+    """Whether a kernel may use them."""
+    return (
+        image.dtype == torch.float32
+        and image.ndim == 4
+        and image.stride(-1) == 1
+        and layout == PLANES
+        and compiled.can("avx512f")
+    )
+
+
+class Strips:
+    """As `Planes`, for groups that `cover` has found to lie close together.
+
+    Args:
+        kernel: where instructions are written.
+        variant: of it.
+        planes: reads and writes samples.
+        taps: of the group.
+    """
+
+    def __init__(self, kernel: Kernel, variant: Variant, planes: Planes, taps: Taps) -> None:
+        self.kernel, self.variant, self.planes, self.taps, self.job = kernel, variant, planes, taps, kernel.job
+        self.samples = planes.samples
+        self.most = MOST_ROWS.get(variant.taps, (10,10))[variant.block > 1]
+
+    def cover(self, centres: list[Value]) -> Value:
+        """Whether a strip holds all taps of a group; true or false. The outermost samples say where it would be."""
+        taps, width = self.variant.taps, self.job.size[0].to(I32)
+        column, row = (centre.to(I32) - self.variant.before for centre in centres)
+        left, self.top = (first.lane(0).least(first.lane(LANES - 1)) for first in (column, row))
+        self.count = row.lane(0).most(row.lane(LANES - 1)) - self.top + taps
+        second = (width - LANES).least(
+            LANES
+        )  # where the second vector begins: for narrow images, it overlaps the first
+        self.left = left.least(width - LANES - second).most(0)
+        column, self.row = column - self.left, row - self.top
+        within = (column >= 0) & (column <= second + (LANES - taps)) & (self.row >= 0) & (self.row <= self.count - taps)
+        self.lanes = [_lane(column + tap, second) for tap in range(taps)]
+        return within.all() & (self.count <= self.most) & (width >= LANES)
+
+    def pull(self, m: Value, group: Group) -> None:
+        totals = [self.kernel.variable(self.planes.zero) for _ in range(self.variant.block)]
+        for number in self._rows():
+            touched, (weight,) = self._touched(number, derivatives=1)
+            for total, c in zip(totals, self.samples.channels(), strict=True):
+                along = self._along_x(self._pixels(number, c), 0)
+                total.set(choose(touched, total.get() + weight * along, total.get()))
+        to = self.samples.place(m, group.first)
+        for total, c in zip(totals, self.samples.channels(), strict=True):
+            self.planes.write(to, c, total.get(), group)
+
+    def slope(self, m: Value, group: Group, slopes: list[Variable]) -> None:
+        """Add to the slopes along x and y what the channels contribute."""
+        of, x, y = self.samples.place(m, group.first), *slopes
+        gradients = [self.kernel.variable(self.planes.zero) for _ in range(self.variant.block)]
+        for gradient, c in zip(gradients, self.samples.channels(), strict=True):
+            gradient.set(self.planes.gradient(of, c, group))
+        for number in self._rows():
+            touched, (weight, steepness) = self._touched(number, derivatives=2)
+            dots = [self.kernel.variable(self.planes.zero) for _ in range(self.variant.taps)]
+            for gradient, c in zip(gradients, self.samples.channels(), strict=True):
+                for dot, pixel in zip(dots, self._pixels(number, c), strict=True):
+                    dot.add(gradient.get() * pixel)
+            read = [dot.get() for dot in dots]
+            x.set(choose(touched, x.get() + weight * self._along_x(read, 1), x.get()))
+            y.set(choose(touched, y.get() + steepness * self._along_x(read, 0), y.get()))
+
+    def _rows(self) -> Iterator[Value]:
+        """The rows of the strip, one after the other in the code: see `Samples.channels`."""
+        if LOOP:
+            with self.kernel.loop(0, self.count.to(I64)) as number: yield number
+            return
+        for number in range(self.most):
+            with self.kernel.when(self.count > number):
+                yield self.kernel.number(number)
+
+    def _touched(self, number: Value, *, derivatives: int) -> tuple[Value, list[Value]]:
+        """Which samples a row has taps of, and its weight for each, with so many of its derivatives."""
+        nearness = self.row + number.to(I32) * -1  # minus the number of the tap
+        touched: Value | None = None
+        weights = [self.planes.zero] * derivatives
+        for tap in range(self.variant.taps):
+            here = nearness.is_(-tap)
+            touched = here if touched is None else touched | here
+            weights = [
+                choose(here, self.taps.weights.along(1, order, tap), weight) for order, weight in enumerate(weights)
+            ]
+        assert touched is not None
+        return touched, weights
+
+    def _along_x(self, pixels: list[Value], derivative: int) -> Value:
+        """The weighted sum of the taps of a row."""
+        total: Value | None = None
+        for tap, pixel in enumerate(pixels):
+            part = self.taps.weights.along(0, derivative, tap) * pixel
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+    def _pixels(self, number: Value, c: Value) -> list[Value]:
+        """The taps of each sample in a row, if it is one of its own."""
+        row = self.planes.image.at(c * self.job.channel_step + (self.top.to(I64) + number) * self.job.step[1])
+        first = row.at(self.left.to(I64))
+        a, b = first.load(LANES), first.at((self.job.size[0] - LANES).least(LANES)).load(LANES)
+        return [a.lookup(lanes, b) for lanes in self.lanes]
+
+
+def _lane(column: Value, second: Value) -> Value:
+    """Where a column is in two vectors, the second of which begins somewhere in or behind the first."""
+    return choose(column < LANES, column, column + (LANES - second))
