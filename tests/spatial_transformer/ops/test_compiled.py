@@ -8,6 +8,7 @@ import torch
 
 import spatial_transformer as st
 from spatial_transformer import testing
+from spatial_transformer.ops.resample import cells, cpu
 
 FIRST_CALL = """
 import torch, spatial_transformer as st
@@ -67,3 +68,39 @@ def test_every_way_of_blending_agrees_with_the_reference(shape, layout, padding)
         found.append((output, *torch.autograd.grad(output, (image, theta), cotangent)))
     for expected, actual in zip(*found, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-11)
+
+
+def differences(size, channels, kernel, padding, angle, family, dtype):
+    """The largest differences between backends of outputs and gradients, relative to the largest values."""
+    image = testing.random_image(size, channels=channels, dtype=dtype).requires_grad_()
+    count = len(image)
+    matrix = st.rotation_matrix(torch.full((count,), angle, dtype=dtype))  # (N, 3, 3)
+    matrix[:, :2] *= 0.9
+    # Moved so that no sample lies where the slope jumps.
+    theta = (family.from_matrix(matrix) + 0.0137).requires_grad_()
+    found = []
+    for backend in ("reference", "cpu"):
+        with st.backends.use(backend):
+            output = st.warp(image, family, theta, size=(size[0] + 5, size[1] + 9), mode=kernel, padding=padding)
+        cotangent = torch.arange(output.numel(), dtype=dtype).reshape(output.shape).cos()
+        found.append((output, *torch.autograd.grad(output, (image, theta), cotangent)))
+    return [((a - e).abs().max() / e.abs().max()).item() for e, a in zip(*found, strict=True)]
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.1, 0.25, 0.8])
+@pytest.mark.parametrize("size", [(12, 12), (20, 16), (30, 25), (40, 70)], ids=str)
+@pytest.mark.parametrize("channels", [1, 3, 7])
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+def test_samples_from_rows_read_whole_agree_with_the_reference(size, channels, kernel, angle, padding):
+    found = differences(size, channels, kernel, padding, angle, st.Affine(), torch.float32)
+    assert max(found) < 2e-5
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.25, 1.5])
+@pytest.mark.parametrize("family", [st.Affine(), st.Projective()], ids=lambda family: type(family).__name__)
+@pytest.mark.parametrize("channels", [1, 3, 5, 9])
+def test_an_image_in_regions_has_the_gradient_of_the_reference(family, channels, angle, padding, monkeypatch):
+    monkeypatch.setattr(cells, "BYTES", 2**13)
+    monkeypatch.setattr(cpu, "COPY", 0)
+    found = differences((150, 180), channels, "bilinear", padding, angle, family, torch.float64)
+    assert max(found) < 1e-10

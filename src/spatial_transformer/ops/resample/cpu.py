@@ -118,7 +118,7 @@ class _Call:
             directional=direction is not None,
             layout=layout,
             block=block,
-            strips=strips.fit(image, layout) and direction is None,
+            strips=strips.fit(image, layout, how.taps) and direction is None,
             dense=flat.stride(2) == 1 and (layout == PACKED or image.stride(-1) == 1),
         )
         self.blocks = 1 if layout == PIXELS else -(-channels // block)  # of channels, each with its own tasks
@@ -193,7 +193,7 @@ def _layout(image: Tensor, flat: Tensor) -> tuple[str, int]:
     """How samples are best read, and how many channels at a time: see `Variant`."""
     channels, size = image.shape[1], image.shape[2:]
     if channels < MANY_CHANNELS:
-        return PLANES, channels
+        return PLANES, max(1, channels)
     pixels, block = math.prod(size), 16 if channels >= 16 else MANY_CHANNELS
     if image.stride(1) == flat.stride(1) == 1:
         return PIXELS, block

@@ -40,7 +40,9 @@ class _Parts:
         self.taps = Taps(self.positions, slopes=name == "slope")
         blender = Planes if variant.layout in (PLANES, CELLS) else Pixels
         self.blender = blender(self.kernel, variant, self.samples, self.taps)
-        self.strips = Strips(self.kernel, variant, self.blender, self.taps) if variant.strips else None
+        self.strips = None  # which only read
+        if variant.strips and name != "push" and isinstance(self.blender, Planes):
+            self.strips = Strips(self.kernel, variant, self.blender, self.taps)
 
     def sort(
         self,
@@ -177,13 +179,13 @@ def _sort_into_cells(
     """Add a group to cells, or one by one where pixels inside are read instead of those outside."""
     kernel, taps = parts.kernel, parts.taps
     outside = taps.are_outside(places)
-    with kernel.when(~outside.all()):
-        with kernel.either(cells.filled | taps.are_inside(places, whole=True).all()) as (simple, instead):
-            with simple:
-                known = places[0].is_(places[0]) & places[1].is_(places[1])
-                cells.push(m, group, places, direction, group.fresh & ~outside & known)
-            with instead:
-                parts.blender.push(m, group, taps.anywhere(places, direction))
+    simply = cells.filled | taps.are_inside(places, whole=True).all()
+    with kernel.when(~outside.all()), kernel.either(simply) as (simple, instead):
+        with simple:
+            known = places[0].is_(places[0]) & places[1].is_(places[1])
+            cells.push(m, group, places, direction, group.fresh & ~outside & known)
+        with instead:
+            parts.blender.push(m, group, taps.anywhere(places, direction))
 
 
 _WRITERS = {"pull": _pull, "push": _push, "slope": _slope}

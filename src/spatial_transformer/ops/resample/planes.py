@@ -39,42 +39,48 @@ class Planes:
             self.write(to, c, value, group)
 
     def pull(self, m: Value, group: Group, nowhere: Value | None) -> None:
-        to, samples = self.samples.place(m, group.first), self.samples
+        to = self.samples.place(m, group.first)
         for c in self.samples.channels():
-            total = self.kernel.variable(self.zero)
-            self._read(c, nowhere is None, lambda tap, value: total.add(self.taps.weights.of(tap) * value))
-            value = total.get()
+            (value,) = self._blend(c, 1, nowhere is None)
             if nowhere is not None:
-                value = choose(nowhere, samples.outside.spread(), value)
+                value = choose(nowhere, self.samples.outside.spread(), value)
             self.write(to, c, value, group)
 
     def slope(self, m: Value, group: Group, slopes: list[Variable], nowhere: Value | None) -> None:
         """Add to the slopes along each axis what the channels contribute."""
         of = self.samples.place(m, group.first)
         for c in self.samples.channels():
-            totals = [self.kernel.variable(self.zero) for _ in slopes]
-
-            def add(tap: int | Value, value: Value) -> None:
-                for axis, total in enumerate(totals):
-                    total.add(self.taps.weights.of(tap, axis) * value)
-
-            self._read(c, nowhere is None, add)
+            blended = self._blend(c, len(slopes), nowhere is None)
             gradient = self.gradient(of, c, group)
-            for slope, total in zip(slopes, totals, strict=True):
-                slope.add(gradient * total.get())
+            for slope, value in zip(slopes, blended, strict=True):
+                slope.add(gradient * value)
 
     def push(self, m: Value, group: Group, nowhere: Value | None) -> None:
         of, wanted = self.samples.place(m, group.first), group.fresh
         if nowhere is not None:
             wanted = wanted & ~nowhere
         for c in self.samples.channels():
-            gradient = choose(wanted, self.gradient(of, c, group), 0)
-            self.kernel.repeat(
-                self.variant.total,
-                lambda tap: self._product.at(tap * LANES).store(self.taps.weights.of(tap) * gradient),
-            )
+            self._weigh(choose(wanted, self.gradient(of, c, group), 0))
             channel = self.image.at(c * self.job.channel_step)
             (self._scatter_inside if nowhere is None else self._scatter_anywhere)(channel)
+
+    def _blend(self, c: Value, sets: int, inside: bool) -> list[Value]:
+        """The sum of the taps of each sample, once for each set of weights."""
+        totals = [self.kernel.variable(self.zero) for _ in range(sets)]
+
+        def add(tap: int | Value, value: Value) -> None:
+            for number, total in enumerate(totals):
+                total.add(self.taps.weights.of(tap, number) * value)
+
+        self._read(c, inside, add)
+        return [total.get() for total in totals]
+
+    def _weigh(self, gradient: Value) -> None:
+        """What each tap of each sample is given."""
+        self.kernel.repeat(
+            self.variant.total,
+            lambda tap: self._product.at(tap * LANES).store(self.taps.weights.of(tap) * gradient),
+        )
 
     def _read(self, c: Value, inside: bool, use: Callable[[int | Value, Value], None]) -> None:
         channel = self.image.at(c * self.job.channel_step)

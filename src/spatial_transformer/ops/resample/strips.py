@@ -6,8 +6,6 @@ which is faster than to load pixels for each sample. It takes an instruction tha
 vectors, which processors with AVX-512 have.
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
@@ -18,19 +16,18 @@ from .taps import Taps
 from .tiles import Group
 from .variant import PLANES, Variant
 
-import os
-LOOP=int(os.environ.get("LOOP","0"))
 # Rows of a strip with more of which it is faster to load pixels one by one: for one channel, and for more.
-MOST_ROWS = {2: (4, 6), 4: (8, 10)}
+MOST_ROWS = {2: (4, 6), 4: (8, 10)}  # for so many taps
 
 
-def fit(image: Tensor, layout: str) -> bool:
+def fit(image: Tensor, layout: str, taps: int) -> bool:
     """Whether a kernel may use them."""
     return (
         image.dtype == torch.float32
         and image.ndim == 4
         and image.stride(-1) == 1
         and layout == PLANES
+        and taps in MOST_ROWS
         and compiled.can("avx512f")
     )
 
@@ -48,7 +45,7 @@ class Strips:
     def __init__(self, kernel: Kernel, variant: Variant, planes: Planes, taps: Taps) -> None:
         self.kernel, self.variant, self.planes, self.taps, self.job = kernel, variant, planes, taps, kernel.job
         self.samples = planes.samples
-        self.most = MOST_ROWS.get(variant.taps, (10,10))[variant.block > 1]
+        self.most = MOST_ROWS[variant.taps][variant.block > 1]
 
     def cover(self, centres: list[Value]) -> Value:
         """Whether a strip holds all taps of a group; true or false. The outermost samples say where it would be."""
@@ -67,7 +64,7 @@ class Strips:
 
     def pull(self, m: Value, group: Group) -> None:
         totals = [self.kernel.variable(self.planes.zero) for _ in range(self.variant.block)]
-        for number in self._rows():
+        with self.kernel.loop(0, self.count.to(I64)) as number:
             touched, (weight,) = self._touched(number, derivatives=1)
             for total, c in zip(totals, self.samples.channels(), strict=True):
                 along = self._along_x(self._pixels(number, c), 0)
@@ -82,7 +79,7 @@ class Strips:
         gradients = [self.kernel.variable(self.planes.zero) for _ in range(self.variant.block)]
         for gradient, c in zip(gradients, self.samples.channels(), strict=True):
             gradient.set(self.planes.gradient(of, c, group))
-        for number in self._rows():
+        with self.kernel.loop(0, self.count.to(I64)) as number:
             touched, (weight, steepness) = self._touched(number, derivatives=2)
             dots = [self.kernel.variable(self.planes.zero) for _ in range(self.variant.taps)]
             for gradient, c in zip(gradients, self.samples.channels(), strict=True):
@@ -91,15 +88,6 @@ class Strips:
             read = [dot.get() for dot in dots]
             x.set(choose(touched, x.get() + weight * self._along_x(read, 1), x.get()))
             y.set(choose(touched, y.get() + steepness * self._along_x(read, 0), y.get()))
-
-    def _rows(self) -> Iterator[Value]:
-        """The rows of the strip, one after the other in the code: see `Samples.channels`."""
-        if LOOP:
-            with self.kernel.loop(0, self.count.to(I64)) as number: yield number
-            return
-        for number in range(self.most):
-            with self.kernel.when(self.count > number):
-                yield self.kernel.number(number)
 
     def _touched(self, number: Value, *, derivatives: int) -> tuple[Value, list[Value]]:
         """Which samples a row has taps of, and its weight for each, with so many of its derivatives."""
