@@ -121,7 +121,7 @@ class _Call:
             strips=strips.fit(image, layout, how.taps) and direction is None,
             dense=flat.stride(2) == 1 and (layout == PACKED or image.stride(-1) == 1),
         )
-        self.blocks = 1 if layout == PIXELS else -(-channels // block)  # of channels, each with its own tasks
+        self.blocks = 1 if layout == PIXELS else max(1, -(-channels // block))  # of channels, each with its own tasks
         rows = output[1] * output[2]
         if layout == PACKED:  # a copy of an image is worth one task
             tile, step = (output[0], rows), _steps(size, block)
