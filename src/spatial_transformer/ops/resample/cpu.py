@@ -22,7 +22,10 @@ MANY_CHANNELS = 8
 # So many of them are dealt with at a time where they are neither next to each other nor copied so.
 FEW_CHANNELS = 4
 # Columns and rows of a tile of the output; of given points, that many in all.
-TILE = (128, 16)
+TILE, POINTS_OF_TILE = (512, 16), 2048
+# An image with more bytes than this does not stay in the second-level cache: what it will be asked for so many rows of
+# the output below is fetched ahead.
+NEAR, AHEAD = 2**20, 8
 # Images with many channels, one plane after the other, are copied so that the channels of a pixel lie together, a block
 # of them at a time, if that takes no more bytes than this.
 COPY = 2**20
@@ -126,7 +129,7 @@ class _Call:
         if layout == PACKED:  # a copy of an image is worth one task
             tile, step = (output[0], rows), _steps(size, block)
         else:
-            tile, step = TILE if target else (TILE[0] * TILE[1], 1), image.stride()[:1:-1]
+            tile, step = TILE if target else (POINTS_OF_TILE, 1), image.stride()[:1:-1]
         across = -(-output[0] // tile[0])
         tiles = across * -(-rows // tile[1])
         self.work = min(tile[0], output[0]) * min(tile[1], rows) * channels // self.blocks
@@ -145,6 +148,7 @@ class _Call:
             target=output,
             tile=tile,
             across=across,
+            ahead=AHEAD if block * math.prod(size) * image.element_size() > NEAR else 0,
             tiles=tiles,
             parts=tiles * self.blocks,
             padding=tuple(how.padding[::-1]),

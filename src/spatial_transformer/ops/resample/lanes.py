@@ -193,6 +193,13 @@ class Value:
         stored = self.builder.store(value.ir, pointer)
         stored.align = _bytes(value.element)
 
+    def prefetch(self) -> None:
+        """Have what is there brought near, to be read soon."""
+        name, module, pointer = "llvm.prefetch.p0", self.builder.module, I8.as_pointer()
+        type_ = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
+        function = module.globals.get(name) or ir.Function(module, type_, name)
+        self.builder.call(function, [self.builder.bitcast(self.ir, pointer), I32(0), I32(3), I32(1)])
+
     # --- behind the scenes --------------------------------------------------------------------------------------------
 
     def _new(self, value: Any) -> "Value":

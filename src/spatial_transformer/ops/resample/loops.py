@@ -13,7 +13,7 @@ from collections.abc import Callable
 from . import compiled
 from .cells import Cells
 from .job import FIELDS, PROJECTIVE
-from .lanes import F64, LANES, Kernel, Value, choose
+from .lanes import F64, I64, LANES, Kernel, Value, choose
 from .pixels import Pixels
 from .planes import Planes
 from .positions import Positions
@@ -40,6 +40,8 @@ class _Parts:
         self.taps = Taps(self.positions, slopes=name == "slope")
         blender = Planes if variant.layout in (PLANES, CELLS) else Pixels
         self.blender = blender(self.kernel, variant, self.samples, self.taps)
+        # One channel after the other a processor fetches by itself what comes next; several at a time it does not.
+        self.fetches = variant.on_grid and variant.layout == PLANES and variant.block > 1
         self.strips = None  # which only read
         if variant.strips and name != "push" and isinstance(self.blender, Planes):
             self.strips = Strips(self.kernel, variant, self.blender, self.taps)
@@ -62,6 +64,19 @@ class _Parts:
                     outside()
                 with some:
                     blend(self.taps.anywhere(places, direction))
+
+    def fetch_below(self, group: Group) -> None:
+        """Have brought near what samples some rows below will read."""
+        if not self.fetches:
+            return
+        with self.kernel.when(self.job.ahead > 0):
+            offset: Value | None = None
+            for axis, place in enumerate(self.positions.below(group.row, group.start + LANES // 2)):
+                pixel = place.least((self.job.size[axis] - 1).to(F64)).most(0).to(I64) * self.job.step[axis]
+                offset = pixel if offset is None else offset + pixel
+            assert offset is not None
+            for c in self.samples.channels():
+                self.blender.image.at(c * self.job.channel_step + offset).prefetch()
 
     def _sort_inside(
         self,
@@ -94,6 +109,7 @@ def _pull(variant: Variant) -> str:
         with kernel.loop(*tile.rows) as number:
             row = parts.positions.row(tile.m, number)
             with groups(kernel, row, *tile.columns) as group:
+                parts.fetch_below(group)
                 places, _ = parts.positions.group(tile.m, group)
                 parts.sort(
                     places,
@@ -118,6 +134,7 @@ def _slope(variant: Variant) -> str:
             row = parts.positions.row(tile.m, number)
             result.begin_row()
             with groups(kernel, row, *tile.columns) as group:
+                parts.fetch_below(group)
                 places, inverse = parts.positions.group(tile.m, group)
                 slopes = [kernel.variable(kernel.lanes(variant.element)) for _ in range(variant.dims)]
 

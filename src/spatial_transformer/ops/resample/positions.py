@@ -64,7 +64,22 @@ class Positions:
         if axis < dims and self.variant.kind != PROJECTIVE:  # which is shifted after it has been divided
             middle = middle + job.shift[axis]
         width = self.width.to(F64)
-        return Line(middle, entries[0], middle + entries[0] * (1 - width) / width, entries[0] * 2 / width)
+        return Line(
+            middle,
+            entries[0],
+            middle + entries[0] * (1 - width) / width,
+            entries[0] * 2 / width,
+            entries[1] * 2 / self.job.target[1].to(F64),
+        )
+
+    def below(self, row: Row, column: Value) -> list[Value]:
+        """About where the sample lies that is `job.ahead` rows below one of a row."""
+        rows = self.job.ahead.to(F64)
+        places = [line.begin + line.step * column.to(F64) + line.down * rows for line in row.lines]
+        if self.variant.kind != PROJECTIVE:
+            return places
+        *places, last = places
+        return [place / last + shift for place, shift in zip(places, self.job.shift, strict=False)]
 
     def group(self, m: Value, group: Group) -> tuple[list[Value], Value | None]:
         """Positions along each axis of the samples of a group of set `m`.

@@ -15,12 +15,14 @@ class Line(NamedTuple):
         growth: by what it grows from there to the end.
         begin: its value at the first pixel.
         step: by what it grows from pixel to pixel.
+        down: by what it grows from row to row.
     """
 
     middle: Value
     growth: Value
     begin: Value
     step: Value
+    down: Value
 
 
 class Row(NamedTuple):
