@@ -86,6 +86,7 @@ def _environment() -> str:
     return " ".join((source, llvmlite.__version__, version, platform.machine(), *_processor()))
 
 
+@functools.cache
 def can(feature: str) -> bool:
     """Whether the processor has a set of instructions: "avx512f", ..."""
     return bool(llvm.get_host_cpu_features().get(feature))
