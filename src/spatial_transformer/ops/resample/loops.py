@@ -63,7 +63,7 @@ class _Parts:
                 with away:
                     outside()
                 with some:
-                    blend(self.taps.anywhere(places, direction))
+                    self._sort_edge(places, direction, blend, near)
 
     def fetch_below(self, group: Group) -> None:
         """Have brought near what samples some rows below will read."""
@@ -85,18 +85,33 @@ class _Parts:
         blend: Callable[[Value | None], None],
         near: Callable[[Strips], None],
     ) -> None:
-        if self.strips is None:
+        def apart() -> None:
             self.taps.inside(places, direction)
             blend(None)
+
+        self._together_or(apart, places, near, inside=True)
+
+    def _sort_edge(
+        self,
+        places: list[Value],
+        direction: list[Value],
+        blend: Callable[[Value | None], None],
+        near: Callable[[Strips], None],
+    ) -> None:
+        self._together_or(lambda: blend(self.taps.anywhere(places, direction)), places, near, inside=False)
+
+    def _together_or(
+        self, apart: Callable[[], None], places: list[Value], near: Callable[[Strips], None], *, inside: bool
+    ) -> None:
+        if self.strips is None:
+            apart()
             return
-        covered = self.strips.cover([self.taps.centre(place) for place in places])
-        with self.kernel.either(covered) as (together, apart):
+        with self.kernel.either(self.strips.cover(places, inside=inside)) as (together, otherwise):
             with together:
                 self.taps.weights.weigh_axes([self.taps.fraction(place) for place in places], [None, None])
                 near(self.strips)
-            with apart:
-                self.taps.inside(places, direction)
-                blend(None)
+            with otherwise:
+                apart()
 
 
 def _pull(variant: Variant) -> str:

@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 
 from . import compiled
+from .job import BORDER
 from .lanes import I32, I64, LANES, Kernel, Value, Variable, choose
 from .planes import Planes
+from .reference import FURTHEST
 from .taps import Taps
 from .tiles import Group
 from .variant import PLANES, Variant
 
 # Rows of a strip with more of which it is faster to load pixels one by one: for one channel, and for more.
 MOST_ROWS = {2: (4, 6), 4: (8, 10)}  # for so many taps
+MOST_ROWS_AT_EDGES = 12  # where pixels one by one take longer
 
 
 def fit(image: Tensor, layout: str, taps: int) -> bool:
@@ -45,22 +48,39 @@ class Strips:
     def __init__(self, kernel: Kernel, variant: Variant, planes: Planes, taps: Taps) -> None:
         self.kernel, self.variant, self.planes, self.taps, self.job = kernel, variant, planes, taps, kernel.job
         self.samples = planes.samples
+        # Whether what is read instead of a pixel outside is in the strip.
+        self.follows = (self.job.padding[0] <= BORDER) & (self.job.padding[1] <= BORDER)
         self.most = MOST_ROWS[variant.taps][variant.block > 1]
 
-    def cover(self, centres: list[Value]) -> Value:
-        """Whether a strip holds all taps of a group; true or false. The outermost samples say where it would be."""
+    def cover(self, positions: list[Value], *, inside: bool) -> Value:
+        """Whether a strip holds all taps of a group; true or false. The outermost samples say where it would be.
+
+        Args:
+            positions: along x and y.
+            inside: whether the image has all of the taps. If not, a strip holds what is read instead of them.
+        """
         taps, width = self.variant.taps, self.job.size[0].to(I32)
-        column, row = (centre.to(I32) - self.variant.before for centre in centres)
-        left, self.top = (first.lane(0).least(first.lane(LANES - 1)) for first in (column, row))
+        if not inside:  # what is not a number is far away, too
+            positions = [position.least(FURTHEST).most(-FURTHEST) for position in positions]
+        columns, row = (self.taps.centre(position).to(I32) - self.variant.before for position in positions)
+        left, self.top = (first.lane(0).least(first.lane(LANES - 1)) for first in (columns, row))
         self.count = row.lane(0).most(row.lane(LANES - 1)) - self.top + taps
-        second = (width - LANES).least(
-            LANES
-        )  # where the second vector begins: for narrow images, it overlaps the first
+        # Where the second vector begins: in narrow images it overlaps the first.
+        second = (width - LANES).least(LANES)
         self.left = left.least(width - LANES - second).most(0)
-        column, self.row = column - self.left, row - self.top
-        within = (column >= 0) & (column <= second + (LANES - taps)) & (self.row >= 0) & (self.row <= self.count - taps)
-        self.lanes = [_lane(column + tap, second) for tap in range(taps)]
-        return within.all() & (self.count <= self.most) & (width >= LANES)
+        self.row, numbers = row - self.top, [columns + tap for tap in range(taps)]
+        self.there = [None] * taps if inside else [self._is_there(number, 0) for number in numbers]
+        numbers = [(number if inside else number.most(0).least(width - 1)) - self.left for number in numbers]
+        self.lanes = [_lane(number, second) for number in numbers]
+        first, last = numbers[0], numbers[-1]
+        within = (first >= 0) & (last < second + LANES) & (self.row >= 0) & (self.row <= self.count - taps)
+        fits = (self.count <= (self.most if inside else MOST_ROWS_AT_EDGES)) & (width >= LANES)
+        return within.all() & (fits if inside else fits & self.follows)
+
+    def _is_there(self, pixel: Value, axis: int) -> Value:
+        """Whether a pixel counts: it is in the image, or another is read instead."""
+        rule, length = self.job.padding[axis], self.job.size[axis].to(I32)
+        return ((pixel >= 0) & (pixel < length)) | rule.is_(BORDER)
 
     def pull(self, m: Value, group: Group) -> None:
         totals = [self.kernel.variable(self.planes.zero) for _ in range(self.variant.block)]
@@ -114,10 +134,17 @@ class Strips:
 
     def _pixels(self, number: Value, c: Value) -> list[Value]:
         """The taps of each sample in a row, if it is one of its own."""
-        row = self.planes.image.at(c * self.job.channel_step + (self.top.to(I64) + number) * self.job.step[1])
+        y, height = self.top.to(I64) + number, self.job.size[1]
+        row = self.planes.image.at(c * self.job.channel_step + y.most(0).least(height - 1) * self.job.step[1])
         first = row.at(self.left.to(I64))
         a, b = first.load(LANES), first.at((self.job.size[0] - LANES).least(LANES)).load(LANES)
-        return [a.lookup(lanes, b) for lanes in self.lanes]
+        found = []
+        for lanes, there in zip(self.lanes, self.there, strict=True):
+            pixel = a.lookup(lanes, b)
+            if there is not None:
+                pixel = choose(there & self._is_there(y.to(I32), 1).spread(), pixel, self.samples.filled)
+            found.append(pixel)
+        return found
 
 
 def _lane(column: Value, second: Value) -> Value:
