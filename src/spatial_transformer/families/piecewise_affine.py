@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import checks
 from .base import Family
-from .basis import for_grid, move_grid
+from .basis import for_grid, move
 from .kept import kept
 from .lattice import as_field, lattice_points, lattice_position
 
@@ -64,7 +64,7 @@ class PiecewiseAffine(Family):
             return super()._on_grid(theta, size)
         points, basis = kept(self, size, theta, lambda points: for_grid(points, self._basis(points)))
         displacements = (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))
-        return move_grid(points, displacements, basis).unflatten(1, size)
+        return move(points, displacements, basis).unflatten(1, size)
 
     def _basis(self, points: Tensor) -> Tensor:
         """How far the displacement of each vertex moves (1, K, D) points: (1, vertices, K)."""

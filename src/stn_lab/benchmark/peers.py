@@ -111,17 +111,59 @@ def _determinism() -> Iterator[None]:
 
 
 def _grid_sample(problem: Problem) -> Differentiable:
-    """What one writes today: `affine_grid`, or the points of the family, and `grid_sample`."""
-    row, family = problem.row, problem.family
+    """What one writes today: points by PyTorch's own functions, and `grid_sample`."""
+    return _at_points(problem, _PLAIN[problem.row.warp](problem))
 
-    def run(image: Tensor, parameter: Tensor) -> Tensor:
-        if row.warp == "affine":
-            grid = F.affine_grid(parameter.unflatten(1, (row.dims, -1)), list(row.shape), align_corners=False)
-        else:
-            grid = parameter if row.warp == "points" else family.grid(parameter, row.size)
-        return F.grid_sample(image, grid, row.mode, align_corners=False)
 
-    return Differentiable(run, problem.image, problem.parameter)
+def _our_points(problem: Problem) -> Differentiable | None:
+    """`grid_sample` at the points that our families compute, which are in no kernel."""
+    if problem.row.warp not in ("tps", "projective"):
+        return None
+    return _at_points(problem, lambda parameter: problem.family.grid(parameter, problem.row.size))
+
+
+def _at_points(problem: Problem, points: Callable[[Tensor], Tensor]) -> Differentiable:
+    mode = problem.row.mode
+    return Differentiable(
+        lambda image, parameter: F.grid_sample(image, points(parameter), mode, align_corners=False),
+        problem.image,
+        problem.parameter,
+    )
+
+
+def _plain_affine(problem: Problem) -> Callable[[Tensor], Tensor]:
+    row = problem.row
+    return lambda theta: F.affine_grid(theta.unflatten(1, (row.dims, -1)), list(row.shape), align_corners=False)
+
+
+def _plain_projective(problem: Problem) -> Callable[[Tensor], Tensor]:
+    """Homogeneous coordinates of all pixels times each matrix, and a division."""
+    row, one = problem.row, torch.ones(1, device=problem.image.device)
+    target = st.target_points(row.size, device=problem.image.device).flatten(0, -2)  # (K, 2)
+    homogeneous = F.pad(target, (0, 1), value=1)
+
+    def points(theta: Tensor) -> Tensor:
+        matrix = torch.cat([theta, one.expand(len(theta), 1)], dim=1).unflatten(1, (3, 3))
+        moved = homogeneous @ matrix.mT  # (N, K, 3)
+        return (moved[..., :2] / moved[..., 2:]).unflatten(1, row.size)
+
+    return points
+
+
+def _plain_spline(problem: Problem) -> Callable[[Tensor], Tensor]:
+    """A spline is linear in its control points: what each does to a pixel is computed before the clock starts."""
+    row, count = problem.row, problem.family.parameter_count
+    unit = torch.eye(count, device=problem.image.device)[::2]  # x of one control point after the other
+    basis = problem.family.grid(unit, row.size)[..., 0].flatten(1).T.contiguous()  # (K, C)
+    return lambda theta: (basis @ theta.unflatten(1, (-1, 2))).unflatten(1, row.size)
+
+
+_PLAIN: dict[str, Callable[[Problem], Callable[[Tensor], Tensor]]] = {
+    "affine": _plain_affine,
+    "projective": _plain_projective,
+    "tps": _plain_spline,
+    "points": lambda problem: lambda points: points,
+}
 
 
 def _compiled(problem: Problem) -> Differentiable:
@@ -305,6 +347,7 @@ PEERS = (
     Peer("ours", _ours),
     Peer("ours, deterministic", _ours_deterministic),
     Peer("torch", _grid_sample),
+    Peer("torch, our points", _our_points),
     Peer("torch.compile", _compiled, optional=True),
     Peer("Kornia", _kornia, "kornia"),
     Peer("OpenCV", _opencv, "cv2", _opencv_threads),

@@ -70,12 +70,12 @@ def test_every_way_of_blending_agrees_with_the_reference(shape, layout, padding)
         torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-11)
 
 
-def differences(size, channels, kernel, padding, angle, family, dtype):
+def differences(size, channels, kernel, padding, angle, family, dtype, scale=0.9):
     """The largest differences between backends of outputs and gradients, relative to the largest values."""
     image = testing.random_image(size, channels=channels, dtype=dtype).requires_grad_()
     count = len(image)
     matrix = st.rotation_matrix(torch.full((count,), angle, dtype=dtype))  # (N, 3, 3)
-    matrix[:, :2] *= 0.9
+    matrix[:, :2] *= scale
     # Moved so that no sample lies where the slope jumps.
     theta = (family.from_matrix(matrix) + 0.0137).requires_grad_()
     found = []
@@ -87,13 +87,30 @@ def differences(size, channels, kernel, padding, angle, family, dtype):
     return [((a - e).abs().max() / e.abs().max()).item() for e, a in zip(*found, strict=True)]
 
 
-@pytest.mark.parametrize("angle", [0.0, 0.1, 0.25, 0.8])
+@pytest.mark.parametrize(("angle", "scale"), [(0.0, 0.9), (0.1, 1.2), (0.25, 0.9), (0.3, 1.4), (0.8, 0.9)])
 @pytest.mark.parametrize("size", [(12, 12), (20, 16), (30, 25), (40, 70)], ids=str)
 @pytest.mark.parametrize("channels", [1, 3, 7])
 @pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
-def test_samples_from_rows_read_whole_agree_with_the_reference(size, channels, kernel, angle, padding):
-    found = differences(size, channels, kernel, padding, angle, st.Affine(), torch.float32)
+def test_samples_from_rows_read_whole_agree_with_the_reference(size, channels, kernel, angle, scale, padding):
+    found = differences(size, channels, kernel, padding, angle, st.Affine(), torch.float32, scale)
     assert max(found) < 2e-5
+
+
+@pytest.mark.parametrize("layout", ["rows", "channels_last"])
+@pytest.mark.parametrize("shape", [(1, 17, 21), (3, 17, 21), (9, 17, 21), (35, 6, 7), (2, 9, 8, 17)], ids=str)
+def test_points_with_coordinates_apart_are_as_others(shape, layout, padding):
+    image = in_layout(testing.random_image(shape[1:], channels=shape[0], dtype=torch.float64), layout).requires_grad_()
+    together = testing.random_points(len(shape) - 1, len(image), 50, spread=1.3, dtype=torch.float64)
+    apart = together.permute(2, 0, 1).contiguous().permute(1, 2, 0)
+    found = []
+    for points in (together, apart):
+        leaf = points.detach().requires_grad_()
+        output = st.sample(image, leaf, padding=padding)
+        cotangent = torch.arange(output.numel(), dtype=torch.float64).reshape(output.shape).cos()
+        found.append((output, *torch.autograd.grad(output, (image, leaf), cotangent)))
+        assert found[-1][-1].stride() == points.stride()
+    for expected, actual in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.25, 1.5])

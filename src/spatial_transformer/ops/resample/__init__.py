@@ -10,6 +10,7 @@ from ...homography import grid
 from ...kernels import Kernel
 from . import operators, reference
 from .how import MOST_TAPS, how_to_read
+from .layout import readable
 
 
 def resample(
@@ -74,8 +75,8 @@ def _run(
         wide = torch.promote_types(image.dtype, source.dtype)
         return _run(image.to(wide), source.to(wide), target, kernel, padding, index).to(image.dtype)
     prepared, margins = kernel.prepare(image, padding)
-    if not target and source.stride()[1:] != (source.shape[2], 1):
-        source = source.contiguous()  # once, rather than in every operator
+    if not target:
+        source = readable(source)  # once, rather than in every operator
     images, sets = prepared.shape[0], source.shape[0]
     if index is None and images != sets:
         if images == 1:

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from ..parallel import parallel_for
 from . import cells, loops, regions, strips
 from .how import How
-from .job import LINEAR, POINTS, PROJECTIVE, Job
-from .layout import empty
+from .job import APART, LINEAR, POINTS, PROJECTIVE, Job
+from .layout import empty, in_huge_pages, lie_apart, readable
 from .variant import CELLS, PACKED, PIXELS, PLANES, Variant
 
 # From so many channels on that lie next to each other, samples are read one by one, with their channels in vectors.
@@ -81,12 +81,22 @@ def slope(
     """See `operators.slope`."""
     call = _Call(image, samples, source, direction, index, target, how)
     if target:
-        result = torch.empty(len(source), call.job.parts, *source.shape[1:], dtype=torch.float64)
+        parts = torch.empty(len(source), call.job.parts, *source.shape[1:], dtype=torch.float64)
+        call.job.result = parts.data_ptr()
+        call.run("slope", len(source))
+        return (parts[:, 0] if parts.shape[1] == 1 else parts.sum(dim=1)).to(source.dtype)
+    apart, gradient = call.variant.kind == APART, in_huge_pages(torch.empty_like(source))
+    if call.blocks == 1 and _writable(gradient, like=image) and lie_apart(gradient) == apart:
+        parts = gradient[:, None]
     else:
-        result = torch.empty(len(source), call.blocks, *source.shape[1:], dtype=image.dtype)
-    call.job.result = result.data_ptr()
+        count, dims = source.shape[1:]
+        parts = torch.empty(len(source), call.blocks, *((dims, count) if apart else (count, dims)), dtype=image.dtype)
+        parts = parts.mT if apart else parts
+    call.job.result, call.job.result_step = parts.data_ptr(), (parts.stride(int(call.blocks > 1)), parts.stride(3))
     call.run("slope", len(source))
-    return (result[:, 0] if result.shape[1] == 1 else result.sum(dim=1)).to(source.dtype)
+    return (
+        gradient if call.blocks == 1 and parts.data_ptr() == gradient.data_ptr() else gradient.copy_(parts.sum(dim=1))
+    )
 
 
 class _Call:
@@ -105,7 +115,7 @@ class _Call:
         self._kept: list[Tensor] = []
         size, dims = tuple(image.shape[2:]), image.ndim - 2
         flat = self.keep(samples.flatten(2))
-        source = self.keep(source.double().contiguous() if target else _together(source.to(image.dtype)))
+        source = self.keep(source.double().contiguous() if target else readable(source.to(image.dtype)))
         output = tuple(target[::-1]) if target else (source.shape[1], 1)
         output = (*output, 1)[:3]
         channels = image.shape[1]
@@ -117,7 +127,7 @@ class _Call:
             large=extent >= 2**31,
             dims=dims,
             taps=how.taps,
-            kind=POINTS if not target else LINEAR if source.shape[1] == dims else PROJECTIVE,
+            kind=_kind(source, target, dims),
             directional=direction is not None,
             layout=layout,
             block=block,
@@ -144,7 +154,7 @@ class _Call:
             samples=flat.data_ptr(),
             samples_step=flat.stride(),
             source=source.data_ptr(),
-            source_step=source.stride(0),
+            source_step=(source.stride(0), source.stride(2)),
             target=output,
             tile=tile,
             across=across,
@@ -193,6 +203,18 @@ class _Call:
             each_on(0, tasks, grain, loops.address(operation, self.variant), ctypes.addressof(self.job))
 
 
+def _writable(points: Tensor, *, like: Tensor) -> bool:
+    """Whether a kernel for images like this one can store points in a tensor."""
+    return points.dtype == like.dtype and readable(points) is points
+
+
+def _kind(source: Tensor, target: Sequence[int], dims: int) -> int:
+    """Where positions come from: see `Variant`."""
+    if target:
+        return LINEAR if source.shape[1] == dims else PROJECTIVE
+    return APART if lie_apart(source) else POINTS
+
+
 def _layout(image: Tensor, flat: Tensor) -> tuple[str, int]:
     """How samples are best read, and how many channels at a time: see `Variant`."""
     channels, size = image.shape[1], image.shape[2:]
@@ -209,8 +231,3 @@ def _layout(image: Tensor, flat: Tensor) -> tuple[str, int]:
 def _steps(size: Sequence[int], first: int) -> tuple[int, ...]:
     """From pixel to pixel along each axis, x first, in memory without gaps."""
     return tuple(itertools.accumulate(size[:0:-1], operator.mul, initial=first))
-
-
-def _together(points: Tensor) -> Tensor:
-    """(M, K, D), points of a set one after the other; sets may be one and the same."""
-    return points if points.stride()[1:] == (points.shape[2], 1) else points.contiguous()

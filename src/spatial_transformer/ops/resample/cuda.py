@@ -72,7 +72,8 @@ def slope(
         _run(
             "slope", image, samples, source, direction, index, target, how, result=result, result_step=result.stride(0)
         )
-        return result
+        gradient = torch.empty_like(source)  # in the order in memory that the points have
+        return result if gradient.stride() == result.stride() else gradient.copy_(result)
     # A part for each program, added up in an order that is always the same.
     smallest = BLOCK if _is_fixed(image) else min(block for block, _ in CONFIGURATIONS)
     tiles = max(1, -(-math.prod(target) // smallest))

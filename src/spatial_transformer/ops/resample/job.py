@@ -5,7 +5,9 @@ from typing import Any
 
 from .lanes import F64, I64
 
-POINTS, LINEAR, PROJECTIVE = range(3)  # where positions come from
+# Where positions come from: points whose coordinates lie next to each other, a map, or points of which first all x lie
+# next to each other.
+POINTS, LINEAR, PROJECTIVE, APART = range(4)
 FILL, BORDER, REFLECTION, WRAP = range(4)  # what lies outside, in the order of `how.RULES`
 
 # Addresses are of the first element; steps count elements, not bytes. Axis 0 is x, axis 1 is y, axis 2 is z; of what
@@ -20,7 +22,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("samples", I64, 1),  # (M, C, K): what `pull` writes, and `push` and `slope` read
     ("samples_step", I64, 3),
     ("source", I64, 1),  # (M, K, D) points or, in float64, (M, D | D + 1, D + 1) matrices
-    ("source_step", I64, 1),
+    ("source_step", I64, 2),  # from set to set, and for APART from coordinate to coordinate
     ("target", I64, 3),  # the size of the output; of points, (K, 1, 1)
     ("tile", I64, 2),  # columns and rows of a tile of it
     ("across", I64, 1),  # tiles along a row
@@ -33,7 +35,8 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("index", I64, 1),  # (M,) the image that each set of points reads
     ("members", I64, 1),  # for `push`: the sets of points ordered by image
     ("starts", I64, 1),  # for `push`: (N + 1,) where those of each image begin
-    ("result", I64, 1),  # of `slope`: (M, K, D), or (M, parts, D | D + 1, D + 1) in float64
+    ("result", I64, 1),  # of `slope`: as `source`, for each block of channels, or (M, parts, D | D + 1, D + 1), float64
+    ("result_step", I64, 2),  # as `source_step`
     ("padding", I64, 3),
     ("scale", F64, 3),  # from normalised coordinates to pixels
     ("shift", F64, 3),

@@ -25,6 +25,17 @@ def has_channels_last(image: Tensor) -> bool:
     return image.shape[1] > 1 and image.stride(1) == 1 and image.stride(-1) == image.shape[1]
 
 
+def lie_apart(points: Tensor) -> bool:
+    """Whether of each set of (M, K, D) points first all x are stored next to each other, then all y."""
+    return points.stride(1) == 1 and points.shape[1] > 1
+
+
+def readable(points: Tensor) -> Tensor:
+    """(M, K, D) points with coordinates next to each other or apart; sets may be one and the same."""
+    together = points.stride()[1:] == (points.shape[2], 1)
+    return points if together or lie_apart(points) else points.contiguous()
+
+
 def in_huge_pages(tensor: Tensor) -> Tensor:
     """Ask Linux for pages of 2 MiB under a large new tensor, which it is handed out in a fraction of the time.
 

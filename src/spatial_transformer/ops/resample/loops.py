@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from . import compiled
 from .cells import Cells
-from .job import FIELDS, PROJECTIVE
+from .job import APART, FIELDS, PROJECTIVE
 from .lanes import F64, I64, LANES, Kernel, Value, choose
 from .pixels import Pixels
 from .planes import Planes
@@ -224,7 +224,7 @@ _WRITERS = {"pull": _pull, "push": _push, "slope": _slope}
 
 
 class _PointGradient:
-    """The gradients of points, for each set of them and block of channels: x, y (, z) next to each other."""
+    """The gradients of points, for each set of them and block of channels."""
 
     def __init__(self, kernel: Kernel, variant: Variant) -> None:
         self.kernel, self.variant, self.job = kernel, variant, kernel.job
@@ -236,15 +236,18 @@ class _PointGradient:
         """Nothing is summed."""
 
     def add(self, number: Value, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
-        dims = self.variant.dims
-        scaled = [slope * self.job.scale[axis].to(self.variant.element) for axis, slope in enumerate(slopes)]
+        job, dims, element = self.job, self.variant.dims, self.variant.element
+        scaled = [slope * job.scale[axis].to(element) for axis, slope in enumerate(slopes)]
+        to = self.kernel.pointer(job.result, element).at(number * job.result_step[0])
+        if self.variant.kind == APART:
+            for axis, gradient in enumerate(scaled):
+                self.kernel.write(to.at(group.first + job.result_step[1] * axis), gradient, group.length)
+            return
         together = scaled[0].pick(range(2 * LANES), scaled[1])
         if dims == 3:
             together = together.pick(range(3 * LANES), scaled[2].pick([*range(LANES)] * 2))
         order = [axis * LANES + lane for lane in range(LANES) for axis in range(dims)]
-        count = self.job.target[0] * dims
-        to = self.kernel.pointer(self.job.result, self.variant.element).at(number * count + group.first * dims)
-        self.kernel.write(to, together.pick(order), group.length * dims)
+        self.kernel.write(to.at(group.first * dims), together.pick(order), group.length * dims)
 
     def end_row(self, row: Row) -> None:
         """Nothing is summed."""

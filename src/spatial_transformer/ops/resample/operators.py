@@ -84,8 +84,10 @@ def _(samples: Tensor, *others: Any) -> Tensor:
 
 
 @torch.library.register_fake("spatial_transformer::slope", lib=_library)
-def _(samples: Tensor, image: Tensor, source: Tensor, *others: Any) -> Tensor:
-    return source.new_empty(source.shape)
+def _(
+    samples: Tensor, image: Tensor, source: Tensor, direction: Any, index: Any, target: Sequence[int], *how: Any
+) -> Tensor:
+    return source.new_empty(source.shape) if target else torch.empty_like(source)
 
 
 # --- derivatives -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ rounded after the product and after the sum, as in the readable twin: pixel cent
 
 from ...coordinates import FAR_OUTSIDE
 from ...homography import HORIZON
-from .job import POINTS, PROJECTIVE
+from .job import APART, PROJECTIVE
 from .lanes import F64, LANES, Kernel, Value, choose
 from .reference import FURTHEST
 from .tiles import Group, Line, Row
@@ -30,13 +30,13 @@ class Positions:
     def row(self, m: Value, number: Value) -> Row:
         """A row of the output of set `m`."""
         first = number * self.width
-        if self.variant.kind == POINTS:
+        if not self.variant.on_grid:
             return Row(first, [], None, [])
         across = [self._centre(number, 1)]
         if self.variant.dims == 3:
             height = self.job.target[1]
             across = [self._centre(number % height, 1), self._centre(number // height, 2)]
-        matrix = self.kernel.pointer(self.job.source, F64).at(m * self.job.source_step)
+        matrix = self.kernel.pointer(self.job.source, F64).at(m * self.job.source_step[0])
         lines = [self._line(matrix, axis, number) for axis in range(self.homogeneous)]
         near, length = None, self.width.to(F64)
         for line in lines:
@@ -86,7 +86,7 @@ class Positions:
 
         For a projective map also 1 over the homogeneous coordinate; 0 behind the horizon.
         """
-        if self.variant.kind == POINTS:
+        if not self.variant.on_grid:
             return self._given(m, group), None
         row, column = group.row, self.kernel.counting(F64) + group.start.to(F64)
         places = [self.kernel.variable(self.kernel.lanes(F64)) for _ in row.lines]
@@ -115,10 +115,14 @@ class Positions:
 
     def _given(self, m: Value, group: Group) -> list[Value]:
         job, dims, element = self.job, self.variant.dims, self.variant.element
-        points = self.kernel.pointer(job.source, element).at(m * job.source_step + group.first * dims)
-        read = self.kernel.read(points, group.length * dims, LANES * dims)
-        positions = []
-        for axis in range(dims):
-            place = read.pick(range(axis, LANES * dims, dims))
-            positions.append(place.times(job.scale[axis].to(element)).plus(job.shift[axis].to(element)))
-        return positions
+        points = self.kernel.pointer(job.source, element).at(m * job.source_step[0])
+        if self.variant.kind == APART:
+            first = points.at(group.first)
+            places = [self.kernel.read(first.at(job.source_step[1] * axis), group.length) for axis in range(dims)]
+        else:
+            read = self.kernel.read(points.at(group.first * dims), group.length * dims, LANES * dims)
+            places = [read.pick(range(axis, LANES * dims, dims)) for axis in range(dims)]
+        return [
+            place.times(scale.to(element)).plus(shift.to(element))
+            for place, scale, shift in zip(places, job.scale, job.shift, strict=False)
+        ]

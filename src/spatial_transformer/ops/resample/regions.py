@@ -5,7 +5,7 @@ solved for; for a projective map the columns. For points every sample is looked 
 """
 
 from .how import How
-from .job import BORDER, FILL, LINEAR, POINTS, PROJECTIVE
+from .job import BORDER, FILL, LINEAR, PROJECTIVE
 from .lanes import F64, I1, I64, Value, choose
 from .positions import Positions
 from .tiles import Row
@@ -85,7 +85,7 @@ class Region:
     def columns(self, row: Row) -> tuple[Value, Value]:
         """The columns of a row of the output that may touch it: from and to."""
         width = self.job.target[0]
-        if self.variant.kind == POINTS:
+        if not self.variant.on_grid:
             return self.kernel.number(0), width
         begin, end = self.kernel.variable(self.kernel.number(0)), self.kernel.variable(width)
         assert row.near is not None

@@ -16,7 +16,7 @@ class Variant(NamedTuple):
         large: whether offsets within an image need 64 bits.
         dims: 2 or 3.
         taps: along an axis.
-        kind: where positions come from: POINTS, LINEAR or PROJECTIVE.
+        kind: where positions come from: POINTS, APART, LINEAR or PROJECTIVE.
         directional: whether weights are differentiated along a direction.
         layout: PLANES, if the samples of a group are blended together, channel by channel; PIXELS, if one by one, the
             channels of a pixel being next to each other in memory; PACKED, if so in a copy of some of the channels;
