@@ -1,5 +1,7 @@
 """How a window is learnt that shows the same thing in all images of a set, without a label or a box."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -37,6 +39,12 @@ class ColocalisationTraining(TrainingModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         self.log("validation/loss", self._loss(batch), batch_size=len(batch[0]), sync_dist=True)
+
+    @torch.inference_mode()
+    def loss_of(self, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+        """The mean over all images."""
+        losses = [(self._loss(batch).item(), len(batch[0])) for batch in batches]
+        return sum(loss * count for loss, count in losses) / sum(count for _, count in losses)
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         network = self.network
