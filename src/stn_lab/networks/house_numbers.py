@@ -8,7 +8,7 @@ a photograph is not black.
 import itertools
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from spatial_transformer import Affine, SpatialTransformer
 
@@ -21,11 +21,22 @@ UNITS = 3072
 Transformers = Literal["none", "single", "multi"]
 
 
+class FlattenPixels(nn.Module):
+    """Maps (N, C, H, W) to (N, H W C), pixel after pixel.
+
+    The channels of a pixel lie side by side where convolutions are fast, so nothing is copied here, nor is the gradient
+    on its way back; `nn.Flatten` would rearrange both.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.permute(0, 2, 3, 1).flatten(1)
+
+
 class MapLocaliser(nn.Sequential):
     """Two layers of 32 units on the whole map that comes in: the localisation networks of ST-CNN Multi."""
 
     def __init__(self, channels: int, side: int) -> None:
-        super().__init__(nn.Flatten(), nn.Linear(channels * side**2, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU())
+        super().__init__(FlattenPixels(), nn.Linear(channels * side**2, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU())
         self.out_features = 32
 
 
