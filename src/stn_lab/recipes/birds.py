@@ -9,8 +9,8 @@ Left open by the paper and chosen here:
       without such weights otherwise, with which the paper's numbers are out of reach. That of the paper is no longer to
       be had. The paper's rates and dropout; the three drops of the learning rate are spread evenly.
     - table3-synthetic: small backbones throughout; columns of 32 and 64 pixels stand for 224 and 448; AdamW with one
-      cycle, localisers at a tenth of the learning rate. The light part lies anywhere in the left half, the dark one in the
-      right: were both anywhere, two windows would not learn where to look within the steps of quick. As the paper's
+      cycle, localisers at a tenth of the learning rate. The light part lies anywhere in the left half, the dark one in
+      the right: were both anywhere, two windows would not learn where to look within the steps of quick. As the paper's
       backbones begin with what they learnt of ImageNet, these begin with what they learnt of single parts, in crops of
       32 pixels: each row has its own, as wide as its network needs it, and all begin from it.
       A network costs what 2xST-CNN with windows of 32 pixels costs on 64, in multiplications, within 5 %: each is made
