@@ -5,7 +5,8 @@ digit faces the reader; the network without sees it as it happens to stand, at t
 
 The paper shows pictures and no error. Left open there and chosen here, for both networks alike:
     - volumes of 32 voxels along each side instead of 60: a seventh of the work.
-    - the digit is turned by up to 90 degrees about an axis uniform on the sphere, and lies wholly inside.
+    - the digit is 12 of its own pixels thick, turned by up to 90 degrees about an axis uniform on the sphere, and lies
+      wholly inside.
     - the classifier is that of distorted MNIST; the localisation network has two convolutions as well, in 3D. The
       network without the transformer is the same network without it, so it is smaller by the localisation network.
       The localisation network has batch norm, the classifier has none, as elsewhere in the paper.
