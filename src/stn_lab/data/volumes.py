@@ -41,7 +41,7 @@ class DigitVolumes:
         digits, device = images.as_input(index), generator.device
         axis = F.normalize(torch.randn(len(index), 3, generator=generator, device=device), dim=1)
         turn = self.largest_turn * torch.rand(len(index), 1, generator=generator, device=device)
-        room = self.side / 2 - SCALE * reach(digits)  # (N,) voxels
+        room = (self.side / 2 - SCALE * reach(digits)).clamp(min=0)  # (N,) voxels
         shift = room[:, None] * (2 * torch.rand(len(index), 3, generator=generator, device=device) - 1)
         return place(extrude(digits), self.side, turn=turn * axis, shift=shift), images.labels[index]
 
