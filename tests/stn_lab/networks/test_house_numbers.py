@@ -52,6 +52,14 @@ def test_a_smaller_network_has_a_smaller_localisation_network():
     assert [localiser.out_features for localiser in localisers] == [32, 32]
 
 
+@pytest.mark.parametrize(("transformers", "count"), [("none", 11), ("single", 11 + 4), ("multi", 11 + 4 * 2)])
+def test_batch_norm_is_behind_every_hidden_layer_or_behind_none(transformers, count):
+    kinds = nn.BatchNorm1d | nn.BatchNorm2d
+    network = reader(64, transformers, batch_norm=True)
+    assert sum(isinstance(layer, kinds) for layer in network.modules()) == count
+    assert not any(isinstance(layer, kinds) for layer in reader(64, transformers).modules())
+
+
 def test_maps_are_flattened_as_they_lie_in_memory():
     maps = torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last)
     flat = FlattenPixels()(maps)
