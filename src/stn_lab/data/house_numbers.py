@@ -17,8 +17,9 @@ from .scene import Batch
 
 PLACES = 5
 NOTHING = 10  # the class of a place without a digit
-LENGTHS = (0.15, 0.4, 0.25, 0.12, 0.08)  # chances of one to five digits; SVHN has few of more than three
+LENGTHS = (0.15, 0.54, 0.25, 0.05, 0.01)  # chances of one to five digits, about those in SVHN
 ADVANCE = 15  # pixels of MNIST from one digit to the next
+SCRAPS, SCRAP = 4, 10  # pieces of digits around a loose number, and pixels along each side
 SLANT = 0.26  # radians at most, 15 degrees
 
 
@@ -46,7 +47,7 @@ class SyntheticHouseNumbers:
         picture = self._ground(count, generator)
         if self.loose:
             canvas = torch.zeros(count, 1, self.side, self.side, device=device)
-            scraps = paste(canvas, pieces(images.as_input(index), 6, 14, generator), generator)
+            scraps = paste(canvas, pieces(images.as_input(index), SCRAPS, SCRAP, generator), generator)
             picture = torch.lerp(picture, _colour(count, generator), scraps)
         picture = torch.lerp(picture, _contrasting(picture, generator), ink).clamp(0, 1)  # weights of 1 are rounded
         return picture, images.labels[which].where(written, torch.tensor(NOTHING, device=device))
@@ -54,7 +55,7 @@ class SyntheticHouseNumbers:
     def _write(self, row: Tensor, length: Tensor, generator: torch.Generator) -> Tensor:
         """(N, 1, 28, 88) rows of digits to (N, 1, side, side): to their size, slanted, and to their place."""
         chance = torch.rand(len(row), 4, generator=generator, device=generator.device)
-        share = 0.3 + 0.25 * chance[:, :1] if self.loose else 0.7 + 0.15 * chance[:, :1]  # (N, 1) of the image's width
+        share = 0.35 + 0.2 * chance[:, :1] if self.loose else 0.7 + 0.15 * chance[:, :1]  # (N, 1) of the image's width
         slant = SLANT * (2 * chance[:, 1] - 1)
         free = 0.9 * (1 - share) if self.loose else 0.2 * (1 - share)
         centre = free * (2 * chance[:, 2:] - 1)  # (N, 2)
@@ -93,7 +94,7 @@ def _row(digits: Tensor, written: Tensor) -> Tensor:
 def _contrasting(picture: Tensor, generator: torch.Generator) -> Tensor:
     """(N, 3, 1, 1) colours that are lighter than a dark picture, and darker than a light one."""
     mean = picture.mean(dim=(1, 2, 3), keepdim=True)
-    grey = torch.where(mean < 0.5, 0.5 + 0.5 * mean, 0.5 * mean - 0.25)
+    grey = torch.where(mean < 0.5, 0.75 + 0.5 * mean, 0.5 * mean - 0.25)
     return (grey + 0.25 * (_colour(len(picture), generator) - 0.5)).clamp(0, 1)
 
 

@@ -1,8 +1,8 @@
-"""Synthetic images whose class lies in two small parts: one lighter than the ground, one darker, each anywhere.
+"""Synthetic images whose class lies in two small parts: a light one on the left, a dark one on the right.
 
 A stand-in for the photographs of CUB, in which species differ in a head or a belly. A part is a digit of MNIST; the
-class is the pair of them. Scraps of other digits lie about, lighter and darker ones. What it lacks is all the rest of a
-bird.
+class is the pair of them. Each is anywhere in its half of the image, as if all birds looked left. Scraps of other
+digits lie about, lighter and darker ones. What it lacks is all the rest of a bird.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FINE = 64  # pixels along each side of an image at full resolution
 SHRINK = 0.3  # pixels at full resolution to one of a digit
 LIGHT, DARK = 1.0, 0.0
 SCRAP = 3  # pixels along each side
-TRIES = 16
+SCRAPS = 2  # of either kind
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class SyntheticParts:
     """
 
     side: int = FINE
-    scraps: int = 4
+    scraps: int = SCRAPS
     classes: ClassVar[int] = 100
 
     def compose(self, images: Digits, index: Tensor, generator: torch.Generator) -> Batch:
@@ -61,26 +61,29 @@ class SinglePart:
     classes: ClassVar[int] = 20
 
     def compose(self, images: Digits, index: Tensor, generator: torch.Generator) -> Batch:
-        """The digits at `index`, light or dark, anywhere."""
+        """The digits at `index`, light or dark, anywhere, with a scrap of either kind."""
         count, device = len(index), generator.device
         chance = torch.rand(count, 4, generator=generator, device=device)
         scale = SHRINK * (0.5 + 0.7 * chance[:, 0])  # (N,)
         shift = (self.side - scale[:, None] * SIDE) / 2 * (2 * chance[:, 1:3] - 1)  # (N, 2)
         ink = _small(images.as_input(index), self.side, scale, shift)
         is_dark = chance[:, 3] < 0.5
-        tint = _tints(torch.where(is_dark, DARK, LIGHT), generator)
-        picture = torch.lerp(_ground(count, self.side, generator), tint, ink)
+        picture = _ground(count, self.side, generator)
+        for tone, of_it in ((LIGHT, ~is_dark), (DARK, is_dark)):
+            part = ink * of_it[:, None, None, None]
+            scraps = pieces(images.as_input(index), SCRAPS // 2, SCRAP, generator)
+            tint = _tints(torch.full((count,), tone, device=device), generator)
+            picture = torch.lerp(picture, tint, paste(part, scraps, generator))
         return picture, images.labels[index] + 10 * is_dark
 
 
 def _places(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Two of (N, 2) pixels from the middle, anywhere the parts are inside and apart: the first such of several."""
-    room, apart = (FINE - SHRINK * SIDE) / 2, SHRINK * SIDE
-    tried = room * (2 * torch.rand(count, TRIES, 2, 2, generator=generator, device=generator.device) - 1)
-    is_apart = (tried[:, :, 0] - tried[:, :, 1]).abs().amax(dim=-1) >= apart  # (N, TRIES)
-    first = is_apart.int().argmax(dim=1)
-    chosen = tried[torch.arange(count, device=generator.device), first]  # (N, 2, 2)
-    return chosen[:, 0], chosen[:, 1]
+    """Two of (N, 2) pixels from the middle: anywhere in the left half, and anywhere in the right half."""
+    part = SHRINK * SIDE
+    centre = torch.tensor([FINE / 4, 0.0], device=generator.device)  # of the right half, x first
+    room = torch.tensor([FINE / 4 - part / 2, FINE / 2 - part / 2], device=generator.device)
+    left, right = room * (2 * torch.rand(2, count, 2, generator=generator, device=generator.device) - 1)
+    return left - centre, right + centre
 
 
 def _small(digits: Tensor, side: int, scale: Tensor | float, shift: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """Digits in volumes: given a thickness, turned about a random axis and put at a random place of a cube.
 
 Source: Jaderberg et al. (2015), appendix A.3, where the cube has 60 voxels along each side. Chosen here: 32 voxels, so
-that a laptop can learn from them; digits at 0.6 of their size, 6 of their own pixels thick; turns of up to 90 degrees;
-any place where the whole digit stays inside, however it is turned.
+that a laptop can learn from them; digits at 0.8 of their size, 12 of their own pixels thick; turns of up to 90 degrees;
+any place where the whole digit stays inside, however it is turned. Smaller and thinner digits move further than they
+are deep, and a localisation network then learns to follow their moves and not their turns.
 """
 
 import math
@@ -18,8 +19,8 @@ from spatial_transformer import Affine, rotation_matrix, scale_matrix, translati
 from .digits import SIDE, Digits
 from .scene import Batch
 
-THICKNESS = 6  # in pixels of a digit
-SCALE = 0.6  # voxels of the cube to a pixel of a digit
+THICKNESS = 12  # in pixels of a digit
+SCALE = 0.8  # voxels of the cube to a pixel of a digit
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class DigitVolumes:
         digits, device = images.as_input(index), generator.device
         axis = F.normalize(torch.randn(len(index), 3, generator=generator, device=device), dim=1)
         turn = self.largest_turn * torch.rand(len(index), 1, generator=generator, device=device)
-        room = self.side / 2 - SCALE * reach(digits)  # (N,) voxels
+        room = (self.side / 2 - SCALE * reach(digits)).clamp(min=0)  # (N,) voxels
         shift = room[:, None] * (2 * torch.rand(len(index), 3, generator=generator, device=device) - 1)
         return place(extrude(digits), self.side, turn=turn * axis, shift=shift), images.labels[index]
 
 
 def extrude(digits: Tensor) -> Tensor:
-    """(N, 1, 28, 28) to (N, 1, 6, 28, 28): the same picture in every slice."""
+    """(N, 1, 28, 28) to (N, 1, 12, 28, 28): the same picture in every slice."""
     return digits[:, :, None].expand(-1, -1, THICKNESS, -1, -1)
 
 
@@ -62,7 +63,7 @@ def place(solids: Tensor, side: int, *, turn: Tensor, shift: Tensor) -> Tensor:
     """Turn extruded digits and move them in a cube.
 
     Args:
-        solids: (N, 1, 6, 28, 28).
+        solids: (N, 1, 12, 28, 28).
         side: of the cube, in voxels.
         turn: (N, 3) axis times angle, in radians, x first.
         shift: (N, 3) from the centre of the cube, in voxels, x first.

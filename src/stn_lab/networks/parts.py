@@ -54,7 +54,8 @@ class PartLocaliser(nn.Module):
 class PartClassifier(nn.Module):
     """Images (N, 3, side, side) to logits (N, classes): by one look at all of them, or by several at parts.
 
-    Windows of half the image's size only move. One localiser places all, and they start as tiles. What each shows goes
+    Windows of half the image's size only move, and their centres stay in the image: from outside of it no gradient
+    leads back. One localiser places all, and they start as tiles. What each shows goes
     through a backbone of its own; the features of all, averaged over their maps, are read by one linear layer.
 
     Args:
@@ -86,7 +87,7 @@ class PartClassifier(nn.Module):
                 tile_starts(family, tiles, scale=SCALE),
                 (crop, crop),
                 padding="border",
-                bound=Bound(low=(SCALE, -math.inf, -math.inf), high=(SCALE, math.inf, math.inf)),
+                bound=Bound(low=(SCALE, -1, -1), high=(SCALE, 1, 1)),
             )
         streams = [backbone() for _ in range(1 if tiles is None else math.prod(tiles))]
         self.streams = nn.ModuleList(streams)

@@ -38,7 +38,7 @@ def ink(images):
     return (images - images.median(dim=2, keepdim=True).values).abs().amax(dim=1)
 
 
-@pytest.mark.parametrize(("side", "loose", "low", "high"), [(64, False, 0.7, 0.85), (128, True, 0.3, 0.55)])
+@pytest.mark.parametrize(("side", "loose", "low", "high"), [(64, False, 0.7, 0.85), (128, True, 0.35, 0.55)])
 def test_the_number_fills_a_tight_crop_and_is_small_in_a_loose_one(side, loose, low, high, monkeypatch):
     monkeypatch.setattr(house_numbers, "SLANT", 0.0)
     row = torch.zeros(300, 1, 28, 88)
@@ -53,6 +53,17 @@ def test_the_number_fills_a_tight_crop_and_is_small_in_a_loose_one(side, loose, 
 
 def test_the_digit_stands_out_from_the_ground(digits):
     assert (ink(compose(digits)[0]).flatten(1).quantile(0.97, dim=1) > 0.2).float().mean() > 0.95
+
+
+def test_digits_contrast_with_light_grounds_as_with_dark_ones():
+    tone = torch.linspace(0, 1, 101)
+    colours = house_numbers._contrasting(
+        tone[:, None, None, None].expand(-1, 3, 4, 4), torch.Generator().manual_seed(0)
+    )
+    away = (colours[:, :, 0, 0] - tone[:, None]).abs()  # (101, 3)
+    assert away.min() > 0.35
+    assert (colours[:50].mean(dim=1).flatten() > tone[:50]).all()
+    assert (colours[51:].mean(dim=1).flatten() < tone[51:]).all()
 
 
 def test_the_generator_alone_decides(digits):

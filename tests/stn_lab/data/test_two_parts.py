@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from stn_lab.data import load
-from stn_lab.data.two_parts import SHRINK, SIDE, SinglePart, SyntheticParts
+from stn_lab.data import load, two_parts
+from stn_lab.data.two_parts import SinglePart, SyntheticParts
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +38,16 @@ def centres(digits):
     return found
 
 
-def test_both_parts_are_anywhere_and_apart(digits):
+def test_each_part_is_anywhere_in_its_half(digits):
     light, dark = centres(digits)
-    for part in (light, dark):
-        assert part.min() < 16
-        assert part.max() > 48
-        assert part.std(dim=0).min() > 8
-    assert ((light - dark).abs().amax(dim=1) > 0.7 * SHRINK * SIDE).float().mean() > 0.97
-
-
-def test_either_part_is_on_either_side(digits):
-    light, dark = centres(digits)
-    assert 0.35 < (light[:, 0] < dark[:, 0]).float().mean() < 0.65
+    for part, edge in ((light, 0), (dark, 32)):
+        assert part[:, 0].min() < edge + 8
+        assert part[:, 0].max() > edge + 24
+        assert part[:, 0].min() > edge
+        assert part[:, 0].max() < edge + 32
+        assert part[:, 1].min() < 12
+        assert part[:, 1].max() > 52
+        assert part.std(dim=0).min() > 5
 
 
 def test_the_lower_resolution_shows_the_same_images(digits):
@@ -67,9 +65,17 @@ def test_a_single_part_is_light_or_dark_and_of_any_digit(digits):
     images, labels = SinglePart().compose(digits, torch.arange(400), torch.Generator().manual_seed(0))
     assert images.shape == (400, 3, 32, 32)
     assert torch.equal(labels % 10, digits.labels[:400])
-    grey = images.mean(dim=1).flatten(1)
     is_dark = labels >= 10
     assert 0.4 < is_dark.float().mean() < 0.6
-    assert (grey[~is_dark].amax(dim=1) > 0.65).float().mean() > 0.95
-    assert (grey[is_dark].amin(dim=1) < 0.35).float().mean() > 0.95
-    assert grey[is_dark].amax() < 0.68
+
+
+def test_a_single_part_is_the_only_one_of_its_tone_but_for_scraps(digits, monkeypatch):
+    monkeypatch.setattr(two_parts, "SCRAP", 1)  # as good as none
+    images, labels = SinglePart().compose(digits, torch.arange(400), torch.Generator().manual_seed(0))
+    grey = images.mean(dim=1).flatten(1)
+    light, dark = (grey > 0.72).sum(dim=1), (grey < 0.28).sum(dim=1)  # pixels; scraps have one
+    is_dark = labels >= 10
+    assert (light[~is_dark] > 1).float().mean() > 0.9
+    assert (dark[is_dark] > 1).float().mean() > 0.9
+    assert light[is_dark].max() <= 1
+    assert dark[~is_dark].max() <= 1

@@ -17,7 +17,7 @@ def compose(digits, count=100, seed=0, **options):
 
 
 def block():
-    """A digit that is a flat box: 16 pixels wide, 8 high, 6 deep."""
+    """A digit that is a flat box: 16 pixels wide, 8 high, 12 deep."""
     digit = torch.zeros(1, 1, 28, 28)
     digit[..., 10:18, 6:22] = 1
     return digit
@@ -44,7 +44,9 @@ def test_every_slice_of_an_extruded_digit_is_the_digit(digits):
     assert all(torch.equal(solids[:, :, depth], images) for depth in range(THICKNESS))
 
 
-@pytest.mark.parametrize(("axis", "expected"), [(None, (16, 8, 6)), (0, (16, 6, 8)), (1, (6, 8, 16)), (2, (8, 16, 6))])
+@pytest.mark.parametrize(
+    ("axis", "expected"), [(None, (16, 8, 12)), (0, (16, 12, 8)), (1, (12, 8, 16)), (2, (8, 16, 12))]
+)
 def test_a_quarter_turn_about_an_axis_exchanges_the_other_two(axis, expected):
     turn = torch.zeros(1, 3)
     if axis is not None:
@@ -74,9 +76,9 @@ def test_places_and_turns_are_random_in_all_three_dimensions(digits):
     mass = volumes.sum(dim=(1, 2, 3))
     for axes in ((1, 2), (1, 3), (2, 3)):
         centre = (volumes.sum(dim=axes) * at).sum(dim=1) / mass  # (N,)
-        assert centre.std() > 2
+        assert centre.std() > 1
     depth = (volumes.amax(dim=(2, 3)) > 0.3).sum(dim=1)  # slices with ink: more than an unturned digit has
-    assert (depth > 1.5 * SCALE * THICKNESS).float().mean() > 0.5
+    assert (depth > 1.2 * SCALE * THICKNESS).float().mean() > 0.5
 
 
 def test_nothing_leaves_the_volume(digits):
@@ -85,9 +87,10 @@ def test_nothing_leaves_the_volume(digits):
     images = digits.as_input(slice(0, 100))
     generator = torch.Generator().manual_seed(0)
     turn = math.pi * (2 * torch.rand(100, 3, generator=generator) - 1)
-    shift = (16 - SCALE * reach(images))[:, None] * corners
+    room = (16 - SCALE * reach(images)).clamp(min=0)
+    shift = room[:, None] * corners
     inside, larger = (place(extrude(images), side, turn=turn, shift=shift) for side in (32, 64))
-    assert (16 - SCALE * reach(images)).min() > 2, "there is no room to move"
+    assert room.median() > 2, "there is no room to move"
     torch.testing.assert_close(inside.sum(dim=(1, 2, 3, 4)), larger.sum(dim=(1, 2, 3, 4)), rtol=1e-4, atol=0)
 
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from spatial_transformer import SpatialTransformer
 from stn_lab.networks import count_localising_parameters, count_parameters
-from stn_lab.networks.house_numbers import HouseNumberReader
+from stn_lab.networks.house_numbers import FlattenPixels, HouseNumberReader
 
 
 def reader(side, transformers, **options):
@@ -50,3 +50,19 @@ def test_a_smaller_network_has_a_smaller_localisation_network():
     localisers = [HouseNumberReader(64, "single", filters=filters)[0].localiser for filters in (48, 12)]
     assert [localiser[0].out_channels for localiser in localisers] == [32, 8]
     assert [localiser.out_features for localiser in localisers] == [32, 32]
+
+
+@pytest.mark.parametrize(("transformers", "count"), [("none", 11), ("single", 11 + 4), ("multi", 11 + 4 * 2)])
+def test_batch_norm_is_behind_every_hidden_layer_or_behind_none(transformers, count):
+    kinds = nn.BatchNorm1d | nn.BatchNorm2d
+    network = reader(64, transformers, batch_norm=True)
+    assert sum(isinstance(layer, kinds) for layer in network.modules()) == count
+    assert not any(isinstance(layer, kinds) for layer in reader(64, transformers).modules())
+
+
+def test_maps_are_flattened_as_they_lie_in_memory():
+    maps = torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    flat = FlattenPixels()(maps)
+    assert flat.shape == (2, 60)
+    assert torch.equal(flat[:, 3:6], maps[:, :, 0, 1])
+    assert flat.data_ptr() == maps.data_ptr(), "it was copied"
