@@ -11,7 +11,7 @@ Left open by the paper and chosen here:
     - a window's side is 0.3 to 1.05 of the image's, where a digit's frame is 0.33. What it reaches out of the image,
       ink in its rim of 4 pixels, which is bare in a digit's frame, and a little for its size are added to the loss.
       Without, windows agree on one part of all digits, or on a place beside them. This was chosen on T.
-    - AdamW with one cycle, from 3 starts that differ in the localisation network's weights. Of all checkpoints the one
+    - AdamW with one cycle, from 2 starts that differ in the localisation network's weights. Of all checkpoints the one
       of lowest loss on one fixed set of pairs is kept: boxes play no part in it. Some starts end with a part of the
       digit, or a place beside it, and with a higher loss.
 
@@ -42,7 +42,7 @@ from . import attention
 from .table import Cell, Claim, Estimates, Row, Table, load_digits
 
 ENCODER = Budget(steps=1_000, batch_size=128, filters=32, validations=2)
-STARTS = 3
+STARTS = 2
 DIGITS = tuple(str(digit) for digit in range(10))
 
 
