@@ -18,7 +18,16 @@ from .rows import Row
 BLUE, RED, GREY, INK = "#3b5bdb", "#e03131", "#868e96", "#212529"
 SHOWN_PASSES = ("forward", "both")
 # Other libraries by the form and colour of their marks, in the order of `PEERS`.
-MARKS = (("o", "#e8890c"), ("D", "#2b8a3e"), ("^", "#9c36b5"), ("s", "#0b7285"), ("v", "#a61e4d"), ("P", "#5c940d"))
+MARKS = (
+    ("o", "#e8890c"),
+    ("D", "#2b8a3e"),
+    ("^", "#9c36b5"),
+    ("s", "#0b7285"),
+    ("v", "#a61e4d"),
+    ("P", "#5c940d"),
+    ("X", "#495057"),
+    ("*", "#d6336c"),
+)
 PANELS = {  # of the figure of curves: the part, what grows, and the unit
     "batch": ("batch", "images of 3x128x128"),
     "side": ("side length", "one image, 3 channels, pixels"),
