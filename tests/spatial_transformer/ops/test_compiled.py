@@ -121,3 +121,23 @@ def test_an_image_in_regions_has_the_gradient_of_the_reference(family, channels,
     monkeypatch.setattr(cpu, "COPY", 0)
     found = differences((150, 180), channels, "bilinear", padding, angle, family, torch.float64)
     assert max(found) < 1e-10
+
+
+@pytest.mark.parametrize("shape", [(1, 46_400, 46_400), (1, 1_300, 1_300, 1_300)], ids=str)
+def test_offsets_beyond_32_bits(shape):
+    """Only the far corner of the image is ever written or read: the rest is never handed out by the system."""
+    try:
+        image = torch.empty(1, *shape)
+    except RuntimeError:
+        pytest.skip("the system does not promise as much memory")
+    dims, side = len(shape) - 1, 24
+    corner = testing.random_image((side,) * dims, channels=1, dtype=torch.float32)[:1]
+    image[(..., *(slice(-side, None),) * dims)] = corner
+    family = st.Affine(dims=dims)
+    # The window is the corner: its half-width and its middle in the coordinates of the image.
+    half, middle = side / shape[-1], 1 - side / shape[-1]
+    matrix = torch.eye(dims, dims + 1, dtype=torch.float64) * half
+    matrix[:, -1] = middle
+    points = family.grid(family.from_matrix(matrix[None].float().double()), (side,) * dims)
+    seen = st.sample(image, points.float(), mode="nearest")
+    torch.testing.assert_close(seen, corner, rtol=0, atol=0)
