@@ -10,11 +10,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from spatial_transformer import Attention, warp
+
 from .digits import SIDE, Digits
 from .distortions import paste, pieces, put_anywhere
 from .scene import Batch
 
 CANVAS = 84
+FRAME = SIDE / CANVAS  # a digit's, as a part of the image's side
 COUNT = 100
 CLUTTER = 16  # 6x6 pieces of other digits
 
@@ -50,9 +53,14 @@ def hide(digits: Digits, digit: int, *, cluttered: bool, seed: int) -> Hidden:
     generator = torch.Generator().manual_seed(seed)
     alike = torch.nonzero(digits.labels == digit)[:, 0]
     chosen = alike[torch.randperm(len(alike), generator=generator)[:COUNT]]
+    others = torch.randint(len(digits), (len(chosen),), generator=generator)
+    return _hidden(digits, chosen, others, cluttered, generator)
+
+
+def _hidden(digits: Digits, chosen: Tensor, others: Tensor, cluttered: bool, generator: torch.Generator) -> Hidden:
+    """Each of the (N,) `chosen` digits anywhere on a canvas; clutter is cut from the `others`."""
     images, corner = put_anywhere(digits.as_input(chosen), CANVAS, generator)
     if cluttered:
-        others = torch.randint(len(digits), (len(chosen),), generator=generator)
         images = paste(images, pieces(digits.as_input(others), CLUTTER, 6, generator), generator)
     edges = torch.cat([corner, corner + SIDE], dim=1)  # (N, 4) in pixels
     return Hidden(images, edges * (2 / CANVAS) - 1)
@@ -67,6 +75,32 @@ class Patches:
     def compose(self, images: Hidden, index: Tensor, generator: torch.Generator) -> Batch:
         """The images at `index`."""
         device, count = generator.device, len(index)
-        scale = torch.full((count, 1), SIDE / images.images.shape[-1], device=device)
+        scale = torch.full((count, 1), FRAME, device=device)
         shift = (2 * torch.rand(count, 2, generator=generator, device=device) - 1) * (1 - scale)
         return images.images[index], torch.cat([scale, shift], dim=1)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of every size that hold a digit of any kind, of images like those of `hide`.
+
+    A batch is (N, 1, 28, 28) crops and which digits they hold. A window's side is between nine tenths of a digit's
+    frame and a little more than the image's; its place is any where the frame is in it, or it in the frame.
+
+    Args:
+        cluttered: as for `hide`.
+    """
+
+    cluttered: bool
+
+    def compose(self, images: Digits, index: Tensor, generator: torch.Generator) -> Batch:
+        """A window around each of the digits at `index`."""
+        chance = torch.rand(len(index), 3, generator=generator, device=generator.device)
+        hidden = _hidden(images, index, index, self.cluttered, generator)
+        scale = 0.9 * FRAME * (1.05 / (0.9 * FRAME)) ** chance[:, :1]  # log-uniform
+        centre = (hidden.boxes[:, :2] + hidden.boxes[:, 2:]) / 2
+        room = (scale - FRAME).abs()
+        shift = centre + room * (2 * chance[:, 1:] - 1)
+        inside = (1 - scale).clamp(min=0)
+        theta = torch.cat([scale, shift.clamp(-inside, inside)], dim=1)  # (N, 3)
+        return warp(hidden.images, Attention(), theta, (SIDE, SIDE)), images.labels[index]

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spatial_transformer import Attention, SpatialTransformer
+from spatial_transformer import Attention, SpatialTransformer, warp
 from spatial_transformer.guards import Bound
 
+from ..data.colocalisation import FRAME
 from ..data.digits import SIDE
 
 
@@ -40,13 +41,35 @@ class Colocaliser(nn.Module):
 
     Args:
         classifier: a CNN for 28x28 digits, trained; its weights stay as they are.
+
+    Attributes:
+        family: of the windows.
     """
 
     def __init__(self, classifier: nn.Sequential) -> None:
         super().__init__()
-        bound = Bound(low=(0.3, -math.inf, -math.inf), high=(1.05, math.inf, math.inf))
-        self.transformer = SpatialTransformer(ColocalisationLocaliser(), Attention(), (SIDE, SIDE), bound=bound)
+        self.family = Attention()
+        bound = Bound(low=(0.95, -math.inf, -math.inf), high=(1.05, math.inf, math.inf))
+        self.transformer = SpatialTransformer(ColocalisationLocaliser(), self.family, bound=bound)
         self.classifier = classifier.requires_grad_(False)
+
+    def theta(self, images: Tensor, side: float = FRAME) -> Tensor:
+        """Where to look.
+
+        Args:
+            images: (N, 1, 84, 84).
+            side: of a window as a part of the image's, give or take what the transformer makes of it.
+
+        Returns:
+            (N, 3) attention windows.
+        """
+        theta = self.transformer.theta(images)
+        return theta * theta.new_tensor([side, 1, 1])
+
+    def forward(self, images: Tensor, side: float = FRAME) -> tuple[Tensor, Tensor]:
+        """What is seen there, (N, 1, 28, 28), and the (N, 3) windows."""
+        theta = self.theta(images, side)
+        return warp(images, self.family, theta, (SIDE, SIDE)), theta
 
     def encode(self, crops: Tensor) -> Tensor:
         """(N, 1, 28, 28) to (N, F): what the three layers of the classifier make of a crop, side by side.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from torch import nn
 
 from ..data import Splits
@@ -50,7 +51,9 @@ def classify(
     result = {**measure(network, data.test, data.validation), "best_step": best_step, **how, **inspect(network)}
     transformer, images = attention.first_transformer(network), data.test[0][0]
     if transformer is not None and transformer.family.dims == 2:
-        result["pixels_read_percent"] = attention.pixels_read(transformer, images)
+        with torch.inference_mode():
+            warped, theta = transformer(images, return_theta=True)
+        result["pixels_read_percent"] = attention.pixels_read(images, transformer.family, theta)
         if cell.is_pictured:
-            attention.draw(transformer, images, folder / attention.PICTURE)
+            attention.draw(images, transformer.family, theta, warped, folder / attention.PICTURE)
     return result

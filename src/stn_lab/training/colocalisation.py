@@ -6,16 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spatial_transformer import Attention, warp
+from spatial_transformer import warp
 
+from ..data.colocalisation import FRAME
 from ..data.digits import BOX, SIDE
 from ..networks.colocaliser import Colocaliser
 from .module import TrainingModule
 
-MARGIN = 0.2  # distances are about 1; with as much of a margin windows are never content, and go on to parts of digits
+MARGIN = 1.0  # the paper's
 STAY = 3.0  # to look at nothing, twice, is alike as well: what a half-width beyond the image costs
-BARE = 0.5  # what a white rim costs, where digits have none
-SMALL = 0.03  # what a window as large as the image costs
+BARE = 1.5  # what a white rim costs, where digits have none
+SHRINKING = 0.7  # of the steps; windows have their size from there on
 
 
 class ColocalisationTraining(TrainingModule):
@@ -23,7 +24,11 @@ class ColocalisationTraining(TrainingModule):
 
     Every image of a batch is held against every other one. Windows pay for leaving the image: all is alike out there.
     They pay for ink in the rim that is bare in the frame of a digit: windows that all show a thing off the middle, or
-    the same part of it, are as much alike as those that show it whole. And, a little, for their size.
+    the same part of it, are as much alike as those that show it whole.
+
+    Windows begin as large as the image and shrink to the frame of a digit as training goes on, by the same factor with
+    every step. A small window that has not found its digit shows nothing that would lead it there; a large one need not
+    find it, only not lose it.
 
     Batches are those of `Patches`. The network is a `Colocaliser`.
 
@@ -33,7 +38,8 @@ class ColocalisationTraining(TrainingModule):
     monitored = "validation/loss"  # boxes are for measuring alone: the loss has to do where others have errors
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        loss = self._loss(batch)
+        done = self.trainer.global_step / (SHRINKING * self.budget.steps)
+        loss = self._loss(batch, FRAME ** min(1.0, done))
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -46,13 +52,13 @@ class ColocalisationTraining(TrainingModule):
         losses = [(self._loss(batch).item(), len(batch[0])) for batch in batches]
         return sum(loss * count for loss, count in losses) / sum(count for _, count in losses)
 
-    def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def _loss(self, batch: tuple[Tensor, Tensor], side: float = FRAME) -> Tensor:
         network = self.network
         assert isinstance(network, Colocaliser)
         images, theta = batch  # (N, 1, H, W), (N, 3)
-        crops, windows = network.transformer(images, return_theta=True)
-        chance = warp(images, Attention(), theta, network.transformer.size)
-        price = STAY * beyond(windows) + BARE * rim(crops) + SMALL * windows[:, 0].abs()  # (N,)
+        crops, windows = network(images, side)
+        chance = warp(images, network.family, theta, (SIDE, SIDE))
+        price = STAY * beyond(windows) + BARE * rim(crops)  # (N,)
         return hinge(network.encode(crops), network.encode(chance)) + price.mean()
 
 
@@ -63,7 +69,10 @@ def hinge(found: Tensor, chance: Tensor) -> Tensor:
         found: (N, F) encodings of what was found in each image.
         chance: (N, F) encodings of a random patch of each.
     """
-    near = torch.cdist(found, found, compute_mode="donot_use_mm_for_euclid_dist").square()  # (N, N)
+    with torch.autocast(found.device.type, enabled=False):  # in half precision the differences would be lost
+        alike = found @ found.T  # (N, N)
+    squared = alike.diagonal()
+    near = squared[:, None] + squared - 2 * alike  # (N, N)
     far = (found - chance).square().sum(dim=1)  # (N,)
     pairs = ~torch.eye(len(found), dtype=torch.bool, device=found.device)
     return F.relu(near - far[:, None] + MARGIN)[pairs].mean()
