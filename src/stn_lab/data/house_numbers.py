@@ -50,6 +50,7 @@ class SyntheticHouseNumbers:
             scraps = paste(canvas, pieces(images.as_input(index), SCRAPS, SCRAP, generator), generator)
             picture = torch.lerp(picture, _colour(count, generator), scraps)
         picture = torch.lerp(picture, _contrasting(picture, generator), ink).clamp(0, 1)  # weights of 1 are rounded
+        picture = picture.contiguous(memory_format=torch.channels_last)  # as the convolutions that read it
         return picture, images.labels[which].where(written, torch.tensor(NOTHING, device=device))
 
     def _write(self, row: Tensor, length: Tensor, generator: torch.Generator) -> Tensor:

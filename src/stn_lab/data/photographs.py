@@ -42,7 +42,8 @@ class AsTheyAre:
 
     def compose(self, images: Photographs, index: Tensor, generator: torch.Generator) -> Batch:
         """The photographs at `index`; nothing is drawn."""
-        return images.as_input(index), images.labels[index]
+        photographs = images.as_input(index).contiguous(memory_format=torch.channels_last)  # as convolutions read them
+        return photographs, images.labels[index]
 
 
 @dataclass(frozen=True)

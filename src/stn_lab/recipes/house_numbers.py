@@ -33,7 +33,7 @@ from ..training.module import cross_entropy
 from .classification import classify
 from .table import SMOKE, Cell, Claim, Estimates, Row, Table, load_digits
 
-TIMED, TIMED_IMAGES = 6, 32  # steps of each network, and images in each
+TIMED, TIMED_IMAGES = 20, 32  # steps of each network, and images in each
 
 
 def cnn(dropout: float, *, batch_norm: bool = False) -> Row:
