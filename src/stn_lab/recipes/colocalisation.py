@@ -1,9 +1,10 @@
 """Co-localisation, Table 5 of the paper: a digit of one kind in each of a hundred images is found without supervision.
 
 Left open by the paper and chosen here:
-    - the encoder is the CNN of distorted MNIST with 32 filters. It is trained before, for 4,000 steps with the cell's
-      seed, to say which digit is in a window of an image like those of the row, with a digit of any kind. Windows are
-      as large as a digit's frame, or as the image, or anything between. Then its weights stay as they are.
+    - the encoder is the CNN of distorted MNIST with 32 filters. It is trained before, with the cell's seed and for as
+      many steps as the localisation network (4,000 at most), to say which digit is in a window of an image like those
+      of the row, with a digit of any kind. Windows are as large as a digit's frame, or as the image, or anything
+      between. Then its weights stay as they are.
     - a digit's box is the 28x28 frame that it came in, 28 pixels to a crop.
     - random patches are as large as a digit's frame. Of patches larger than that most hold a digit, and then a window
       that shows nothing differs from them as well as one that shows a digit.
