@@ -96,7 +96,8 @@ class Reproduce:
     columns: tuple[str, ...] = ()
     """Some columns only: R."""
     budget: str = "quick"
-    """smoke (4 steps, to see that it runs), quick (3,000 steps), standard (15,000) or paper (150,000)."""
+    """smoke (4 steps, to see that it runs), quick (3,000 steps in most tables), standard (15,000) or paper (150,000);
+    --list says how many in each, and with "all" a table without this budget is left out."""
     seeds: int = 1
     """How many, from 0."""
     machine: Machine = field(default_factory=Machine)

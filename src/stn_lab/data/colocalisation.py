@@ -28,7 +28,7 @@ class Hidden:
 
     Attributes:
         images: (N, 1, 84, 84) in 0 ... 1.
-        boxes: (N, 4) the frame of each digit, normalised: left, top, right, bottom. For measuring only.
+        boxes: (N, 4) the frame of each digit, normalised: left, top, right, bottom. Localisers never see them.
     """
 
     images: Tensor
@@ -85,7 +85,8 @@ class Windows:
     """Windows of every size that hold a digit of any kind, of images like those of `hide`.
 
     A batch is (N, 1, 28, 28) crops and which digits they hold. A window's side is between nine tenths of a digit's
-    frame and a little more than the image's; its place is any where the frame is in it, or it in the frame.
+    frame and a little more than the image's; its place is any within the image where the frame is in it, or it in the
+    frame.
 
     Args:
         cluttered: as for `hide`.

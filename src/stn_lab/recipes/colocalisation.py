@@ -3,8 +3,8 @@
 Left open by the paper and chosen here:
     - the encoder is the CNN of distorted MNIST with 32 filters. It is trained before, with the cell's seed and for as
       many steps as the localisation network (4,000 at most), to say which digit is in a window of an image like those
-      of the row, with a digit of any kind. Windows are as large as a digit's frame, or as the image, or anything
-      between. Then its weights stay as they are.
+      of the row, with a digit of any kind. Windows are from 0.9 times as large as a digit's frame to 1.05
+      times as large as the image. Then its weights stay as they are.
     - a digit's box is the 28x28 frame that it came in, 28 pixels to a crop.
     - random patches are as large as a digit's frame. Of patches larger than that most hold a digit, and then a window
       that shows nothing differs from them as well as one that shows a digit.
@@ -136,7 +136,8 @@ def _mean_found(measured: Estimates) -> bool:
 table5 = Table(
     name="table5",
     title="Table 5: co-localisation, % of boxes that overlap the true one by more than half",
-    source="Appendix A.2; 100 images of one kind of digit in each cell.",
+    source="Appendix A.2; 100 images of one kind of digit in each cell. Times are of the start that is kept, without "
+    "the other one and the encoder.",
     columns={digit: digit for digit in DIGITS},
     rows=(translated(), cluttered()),
     load=load_digits,

@@ -3,7 +3,9 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,12 +16,14 @@ from ..recipes import TABLES, BudgetName, Cell, Table
 from ..recipes.attention import PICTURE
 from ..training.fit import Interrupted, check_machine
 from . import page
-from .compare import as_json, compare_all
+from .compare import as_json, compare
 from .results import Results
 from .run import run_cells, time_left
 
 if TYPE_CHECKING:
     from ..cli import Reproduce
+
+MOST_SEEDS = 1000
 
 console = Console(highlight=False, soft_wrap=True)
 warnings = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -28,15 +32,23 @@ warnings = Console(highlight=False, soft_wrap=True, stderr=True)
 def reproduce(options: "Reproduce") -> None:
     """Run cells, or say what there is."""
     results = Results(options.results, warn=_warn_once())
+    if options.json and not options.compare:
+        raise UserError("--json goes with --compare")
+    if not options.page.name:
+        raise UserError("--page must be a file")
     if options.list:
         return _list(results)
+    if (options.compare or options.page_only) and not options.results.is_dir():
+        raise UserError(f"there is no folder {options.results}; --results says where they are")
     if options.compare:
-        return _compare(results, options.json)
+        return _compare(results, _tables(options.tables or ("all",)), options.json)
     if options.page_only:
         return page.write(results, options.page)
     cells = chosen_cells(options)
     for batch_size in {cell.budget.batch_size for cell in cells}:
         check_machine(options.machine, batch_size)
+    for folder in (options.results, options.page.parent):
+        _check_writable(folder)
     try:
         run_cells(
             cells,
@@ -62,14 +74,15 @@ def chosen_cells(options: "Reproduce") -> list[Cell]:
     """
     if not options.tables:
         raise UserError(f"name a table: {', '.join(TABLES)}, or all; --list says more")
-    if options.seeds < 1:
-        raise UserError(f"--seeds must be 1 or more; got {options.seeds}")
-    names = TABLES if "all" in options.tables else options.tables
-    tables = [_one_of(TABLES, name, "table") for name in names]
+    if not 1 <= options.seeds <= MOST_SEEDS:
+        raise UserError(f"--seeds must be 1 or more, and at most {MOST_SEEDS}; got {options.seeds}")
+    tables = _tables(options.tables)
+    if "all" in options.tables:
+        tables = [table for table in tables if options.budget in table.budgets] or tables
     rows, columns = _apart(options.rows), _apart(options.columns)
     _all_known(rows, [row.name for table in tables for row in table.rows], "row")
     _all_known(columns, [column for table in tables for column in table.columns], "column")
-    return [
+    cells = [
         Cell(table, row, column, _budget(table, options.budget), seed)
         for table in tables
         for seed in range(options.seeds)
@@ -77,6 +90,9 @@ def chosen_cells(options: "Reproduce") -> list[Cell]:
         for column in table.columns
         if (not rows or row.name in rows) and (not columns or column in columns)
     ]
+    if not cells:
+        raise UserError("none of these tables has a cell in these rows and columns; --list says what there is")
+    return cells
 
 
 def _budget(table: Table, name: str) -> BudgetName:
@@ -85,9 +101,10 @@ def _budget(table: Table, name: str) -> BudgetName:
     return name  # type: ignore[return-value]  # a key of `budgets`
 
 
-def _one_of(tables: dict[str, Table], name: str, kind: str) -> Table:
-    _all_known([name], list(tables), kind)
-    return tables[name]
+def _tables(names: Sequence[str]) -> list[Table]:
+    """By name; "all" among them is all."""
+    _all_known(names, [*TABLES, "all"], "table")
+    return [table for table in TABLES.values() if "all" in names or table.name in names]
 
 
 def _apart(names: Iterable[str]) -> list[str]:
@@ -101,13 +118,25 @@ def _all_known(names: Iterable[str], known: list[str], kind: str) -> None:
             raise UserError(f"unknown {kind} {name!r}; choose from {', '.join(dict.fromkeys(known))}")
 
 
+def _check_writable(folder: Path) -> None:
+    """Before a cell is trained for nothing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+
+
 def _publish(cell: Cell, results: Results, options: "Reproduce") -> None:
     """Bring page and pictures up to date with a cell that has just been finished."""
     drawn = options.runs / "reproduce" / cell.table.name / cell.name / PICTURE
     if drawn.is_file() and cell.seed == 0 and cell.budget_name != "smoke":
         pictures = options.page.parent / "pictures"
-        pictures.mkdir(parents=True, exist_ok=True)
-        shutil.copy(drawn, pictures / page.picture_name(cell.table.name, cell.row.name, cell.column))
+        try:
+            pictures.mkdir(parents=True, exist_ok=True)
+            shutil.copy(drawn, pictures / page.picture_name(cell.table.name, cell.row.name, cell.column))
+        except OSError as error:
+            raise UserError(f"{pictures} cannot be written: {error.strerror}") from error
     page.write(results, options.page)
 
 
@@ -128,8 +157,8 @@ def _count(results: Results, table: Table, budget: BudgetName) -> int:
     return sum(bool(results.seeds(table, row.name, column, budget)) for row in table.rows for column in table.columns)
 
 
-def _compare(results: Results, as_text: bool) -> None:
-    comparisons = compare_all(results)
+def _compare(results: Results, tables: Sequence[Table], as_text: bool) -> None:
+    comparisons = [comparison for table in tables for comparison in compare(results, table)]
     if as_text:
         sys.stdout.write(json.dumps([as_json(comparison) for comparison in comparisons], indent=2) + "\n")
         return

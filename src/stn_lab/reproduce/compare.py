@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ..recipes import BUDGETS, TABLES, Estimate, Table
+from ..recipes import BUDGETS, Estimate, Table
 from ..recipes.table import BudgetName
 from .results import Result, Results, estimate
 
@@ -53,11 +53,6 @@ def compare(results: Results, table: Table) -> Iterator[Comparison]:
                     ours = estimate(found, right=table.right)
                     published = row.published.get(column)
                     yield Comparison(table, row.name, column, budget, published, ours, tuple(found))
-
-
-def compare_all(results: Results) -> list[Comparison]:
-    """All tables, in the paper's order."""
-    return [comparison for table in TABLES.values() for comparison in compare(results, table)]
 
 
 def claims(comparisons: list[Comparison], table: Table) -> Iterator[tuple[BudgetName, str, bool]]:

@@ -15,9 +15,15 @@ Curves = Mapping[str, Mapping[str, Any]]
 
 
 def swept(comparisons: list[Comparison], budget: BudgetName) -> dict[str, Curves]:
-    """Row to its curves, of the first seed, for the rows that have any."""
+    """Row to its curves, of the first seed, for the rows that have any: those along the same amounts as the first's."""
     found = {c.row: c.results[0] for c in comparisons if c.budget == budget}
-    return {row: result["curves"] for row, result in found.items() if "curves" in result}
+    curves: dict[str, Curves] = {row: result["curves"] for row, result in found.items() if "curves" in result}
+    first = next(iter(curves.values()), {})
+    return {row: kinds for row, kinds in curves.items() if _along(kinds) == _along(first)}
+
+
+def _along(curves: Curves) -> dict[str, Any]:
+    return {said: curve["amounts"] for said, curve in curves.items()}
 
 
 def draw(rows: Mapping[str, Curves], path: Path) -> None:

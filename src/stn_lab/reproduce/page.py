@@ -1,5 +1,6 @@
 """docs/reproduction.md: the paper's tables with our numbers in them, made of the result files and nothing else."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -10,15 +11,9 @@ from ..recipes.table import BudgetName
 from ..report.wording import duration
 from .compare import Comparison, claims, compare
 from .curves import draw, swept
-from .results import Result, Results
+from .results import MEASURED, Result, Results
 
 COSTS = ["parameters", "ms/step", "of which data", "training"]
-# What is measured in some tables only: key of a result to the head of a column, in percent.
-MEASURED = {
-    "pixels_read_percent": "pixels read",
-    "pixels_given_percent": "pixels given",
-    "step_overhead_percent": "full-size step over the CNN's",
-}
 MARKS = {"as good": "🟢", "worse": "🟠", "unpublished": "⚪"}
 
 HEAD = """# The paper, reproduced
@@ -28,9 +23,10 @@ of the test set leaves open and what differs between seeds. The paper's number f
 
 🟢 as good as the paper's, or better, within two standard errors · 🟠 worse · ⚪ the paper has no number
 
-Budgets: *quick* and *standard* see a fiftieth and a tenth of the paper's steps, *paper* as many. What the paper leaves
-open, and what is chosen here, stands at the head of each file in `src/stn_lab/recipes`. `stn reproduce TABLE --budget
-quick` runs what is missing and writes this page from the files in `results/`; `stn reproduce --page-only` writes it.
+Budgets: *quick*, *standard* and *paper* take more and more steps, in most tables a fiftieth of the paper's, a tenth,
+and as many; how many stands below the numbers. What the paper leaves open, and what is chosen here, stands at the head
+of each file in `src/stn_lab/recipes`. `stn reproduce TABLE --budget quick` runs what is missing and writes this page
+from the files in `results/`; `stn reproduce --page-only` writes it.
 """
 
 
@@ -51,7 +47,7 @@ def write(results: Results, page: Path) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    unfinished = page.with_suffix(".part")
+    unfinished = page.with_suffix(f".{os.getpid()}.part")
     try:
         _draw_curves(results, page.parent / "pictures")
         page.parent.mkdir(parents=True, exist_ok=True)

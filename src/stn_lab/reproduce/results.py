@@ -1,6 +1,7 @@
 """The results of cells: one JSON file each, written whole or not at all, read with suspicion."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,15 @@ from ..training.folder import write_json
 Result = dict[str, Any]
 
 # What a file must hold to be counted.
-NUMBERS = ("error_percent", "standard_error", "steps", "batch_size", "seed", "seconds", "parameters", "threads")
-STEP_TIMES = ("ms_per_step", "data_ms_per_step")
+COUNTS = ("steps", "batch_size", "seed", "parameters", "threads")
+AMOUNTS = ("error_percent", "standard_error", "seconds", "ms_per_step", "data_ms_per_step")
 TEXTS = ("device", "date", "precision")
+# What some tables measure besides, in percent: key to the head of a column on the page.
+MEASURED = {
+    "pixels_read_percent": "pixels read",
+    "pixels_given_percent": "pixels given",
+    "step_overhead_percent": "full-size step over the CNN's",
+}
 
 Warn = Callable[[str], None]
 
@@ -28,7 +35,7 @@ class Results:
 
     Attributes:
         folder: holds a folder for each table.
-        warn: told of each file that is damaged and therefore not counted.
+        warn: told of each file that is not counted, because it is damaged or was made under other settings.
     """
 
     folder: Path
@@ -38,15 +45,21 @@ class Results:
         return self.folder / cell.table.name / f"{cell.name}.json"
 
     def read(self, cell: Cell) -> Result | None:
-        """The result of a cell; None when there is none, or its file is damaged."""
+        """The result of a cell; None when there is none that counts."""
         path = self.path(cell)
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             _check(values)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError, OverflowError) as error:  # nested too deep, too long a number
             self.warn(f"{path} is damaged and does not count ({error})")
+            return None
+        budget = cell.budget
+        if any(values[key] != getattr(budget, key) for key in ("steps", "batch_size", "seed")):
+            self.warn(
+                f"{path} does not count: it is not of {budget.steps} steps of {budget.batch_size}, seed {cell.seed}"
+            )
             return None
         return values
 
@@ -72,7 +85,7 @@ class Results:
         found = []
         for path in (self.folder / table.name).glob(f"{named}*.json"):
             seed = path.stem.removeprefix(named)
-            if seed.isdecimal():
+            if seed.isdecimal() and seed == str(int(seed)):
                 found.append(int(seed))
         (model,) = (model for model in table.rows if model.name == row)
         results = (self.read(Cell(table, model, column, budget, seed)) for seed in sorted(found))
@@ -83,14 +96,45 @@ def _check(values: Any) -> None:
     """Refuse what is not a whole result.
 
     Raises:
-        ValueError: naming what is missing.
+        ValueError: naming what is missing or cannot be.
     """
     if not isinstance(values, dict):
         raise ValueError("it is not a table of values")
-    for kind, keys in ((int | float, NUMBERS + STEP_TIMES), (str, TEXTS), (dict, ("versions",))):
-        for key in keys:
-            if not isinstance(values.get(key), kind) or values[key] != values[key]:  # NaN differs from itself
-                raise ValueError(f"no {key} in it")
+    for key in COUNTS:
+        if not isinstance(values.get(key), int) or values[key] < 0:
+            raise ValueError(f"no {key} in it")
+    for key in AMOUNTS:
+        if not _is_number(values.get(key)) or values[key] < 0:
+            raise ValueError(f"no {key} in it")
+    if values["error_percent"] > 100 or values["ms_per_step"] == 0:
+        raise ValueError("more errors than images, or a step that took no time")
+    for key in MEASURED:
+        if key in values and not _is_number(values[key]):
+            raise ValueError(f"no number for {key}")
+    for key in TEXTS:
+        if not isinstance(values.get(key), str):
+            raise ValueError(f"no {key} in it")
+    if not isinstance(values.get("versions"), dict) or not isinstance(values["versions"].get("torch"), str):
+        raise ValueError("no versions in it")
+    if "curves" in values:
+        _check_curves(values["curves"])
+
+
+def _check_curves(curves: Any) -> None:
+    if not isinstance(curves, dict) or not curves:
+        raise ValueError("no curves in it")
+    for curve in curves.values():
+        if not isinstance(curve, dict):
+            raise ValueError("a curve is not a table of values")
+        for key in ("amounts", "trained", "error_percent"):
+            if not isinstance(curve.get(key), list) or not all(map(_is_number, curve[key])):
+                raise ValueError(f"a curve has no {key}")
+        if len(curve["amounts"]) != len(curve["error_percent"]) or len(curve["trained"]) != 2:
+            raise ValueError("a curve is not whole")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def estimate(results: list[Result], *, right: bool) -> Estimate:

@@ -10,13 +10,12 @@ from operator import attrgetter
 from pathlib import Path
 from statistics import mean
 
-from ..errors import UserError
+from ..errors import UnusableCheckpoint, UserError
 from ..recipes import Cell
 from ..report.wording import duration
 from ..training.config import Machine
-from ..training.evaluation import load_weights
 from ..training.folder import write_json
-from .results import Results
+from .results import Result, Results
 
 Say = Callable[[str], None]
 
@@ -48,8 +47,10 @@ def run_cells(
             if not mine or results.read(cell) is not None:
                 continue
             say(f"[{number}/{len(cells)}] {cell.table.name} {cell.name}; {time_left(cells, results)}")
-            _go_on_or_start_anew(cell, folder, say)
-            results.write(cell, cell.table.train(cell, cell.load(), folder, machine))
+            try:
+                results.write(cell, _train(cell, folder, machine, say))
+            except OSError as error:
+                raise UserError(f"{cell.name} stopped: {error}; the same command goes on from there") from error
             after(cell)
 
 
@@ -95,20 +96,26 @@ def _claimed(folder: Path) -> Iterator[bool]:
             yield True
 
 
-def _go_on_or_start_anew(cell: Cell, folder: Path, say: Say) -> None:
-    """Keep what an earlier attempt left if it can be gone on with: made under today's settings, and not damaged."""
-    config, last = folder / "config.json", folder / "last.ckpt"
-    settings = dataclasses.asdict(cell.budget)
+def _train(cell: Cell, folder: Path, machine: Machine, say: Say) -> Result:
+    """Go on with what an earlier attempt left, or start anew where that cannot be used."""
+    settings = {**dataclasses.asdict(cell.budget), "precision": machine.precision}
+    config = folder / "config.json"
     try:
         as_today = not config.exists() or json.loads(config.read_text()) == settings
-        if as_today and last.exists():
-            load_weights(cell.build(), last)
-    except (UserError, ValueError):
+    except ValueError:
         as_today = False
     if not as_today:
-        say(f"{folder} holds a part of this cell that is damaged or of other settings; it starts anew")
+        say(f"{folder} holds a part of this cell that was made under other settings; it starts anew")
         _empty(folder)
     write_json(config, settings)
+    splits = cell.load()
+    try:
+        return cell.table.train(cell, splits, folder, machine)
+    except UnusableCheckpoint as error:
+        say(f"{error}; this cell starts anew")
+        _empty(folder)
+        write_json(config, settings)
+        return cell.table.train(cell, splits, folder, machine)
 
 
 def _empty(folder: Path) -> None:

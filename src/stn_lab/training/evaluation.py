@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..data import DISTORTIONS, load
 from ..data.scene import Batch
 from ..data.stream import TEST_SEED, frozen
-from ..errors import UserError
+from ..errors import UnusableCheckpoint
 from ..networks import DigitClassifier
 from .config import Experiment
 from .folder import RunFolder
@@ -49,18 +49,20 @@ def load_weights(network: nn.Module, checkpoint: Path) -> int:
         The step at which they were saved.
 
     Raises:
-        UserError: the file is missing, damaged, or of another model.
+        UnusableCheckpoint: the file is missing, damaged, or of another model.
     """
     try:
         saved: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
         state = {name.removeprefix("network."): weight for name, weight in saved["state_dict"].items()}
         step = int(saved["global_step"])
     except FileNotFoundError:
-        raise UserError(f"{checkpoint} is missing; train the run first") from None
+        raise UnusableCheckpoint(f"{checkpoint} is missing; train the run first") from None
     except Exception:  # a damaged file fails in as many ways as there are bytes in it
-        raise UserError(f"{checkpoint} is damaged or no checkpoint of this command") from None
+        raise UnusableCheckpoint(f"{checkpoint} is damaged or no checkpoint of this command") from None
     if _shapes(state) != _shapes(network.state_dict()):
-        raise UserError(f"{checkpoint} is the checkpoint of another model: its layers do not have the same shapes")
+        raise UnusableCheckpoint(
+            f"{checkpoint} is the checkpoint of another model: its layers do not have the same shapes"
+        )
     network.load_state_dict(state)
     return step
 

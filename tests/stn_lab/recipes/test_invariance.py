@@ -36,7 +36,7 @@ def test_curves_are_measured_and_shown(tmp_path):
     assert list(result["curves"]) == [said for said, _ in AMOUNTS.values()]
     results = Results(tmp_path / "results", pytest.fail)
     quick = Cell(TABLE, TABLE.rows[0], "RTS", "quick", 0)
-    results.write(quick, result)
+    results.write(quick, result | {"steps": quick.budget.steps, "batch_size": quick.budget.batch_size})
     page.write(results, tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
     picture = tmp_path / "pictures" / "reproduction-invariance-quick.svg"

@@ -279,7 +279,7 @@ def test_the_page_counts_what_is_found(tmp_path):
     row.mkdir()
     result = {
         "error_percent": 12.0, "standard_error": 3.2, "test_images": 100, "parameters": 5947,
-        "localiser_parameters": 5947, "steps": 10, "batch_size": 4, "seed": 0, "seconds": 60.0, "ms_per_step": 10.0,
+        "localiser_parameters": 5947, "steps": 3000, "batch_size": 64, "seed": 0, "seconds": 60.0, "ms_per_step": 10.0,
         "data_ms_per_step": 1.0, "precision": "32-true", "device": "a processor", "threads": 1,
         "date": "2026-01-02T03:04:05+00:00", "versions": {"torch": "2.13.0"}, "commit": "1234567",
     }  # fmt: skip

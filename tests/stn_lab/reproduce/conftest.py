@@ -52,7 +52,7 @@ def table(trained):
         rows=(Row("A", lambda *_: nn.Linear(2, 2), {"X": 1.0}), Row("B", lambda *_: nn.Linear(2, 2))),
         load=lambda _: None,
         train=train,
-        budgets={"smoke": Budget(steps=1), "quick": Budget(steps=10)},
+        budgets={"smoke": Budget(steps=1), "quick": Budget(steps=10, batch_size=4)},
     )
 
 

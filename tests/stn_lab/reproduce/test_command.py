@@ -60,7 +60,14 @@ def test_a_smoke_test_leaves_results_that_compare_leaves_out(where, tmp_path, ca
         (["table1", "--columns", "Q"], "unknown column 'Q'; choose from R, RTS"),
         (["table1", "--budget", "huge"], "table1 has no budget 'huge'; choose from smoke, quick"),
         (["table1", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["table1", "--seeds", "1000000000"], "--seeds must be 1 or more, and at most 1000"),
         (["table1", "--devices", "-3"], "cannot be used as asked"),
+        (["all", "nonsense"], "unknown table 'nonsense'"),
+        (["all", "--budget", "huge"], "has no budget 'huge'"),
+        (["table1", "clutter", "--rows", "ST-FCN-Proj", "--columns", "TC"], "none of these tables has a cell"),
+        (["table1", "--json"], "--json goes with --compare"),
+        (["--compare"], "there is no folder"),
+        (["--page-only"], "there is no folder"),
     ],
 )
 def test_what_is_unknown_is_named_with_what_there_is(flags, message, where, tmp_path, capfd):
@@ -68,6 +75,20 @@ def test_what_is_unknown_is_named_with_what_there_is(flags, message, where, tmp_
     (line,) = capfd.readouterr().err.splitlines()
     assert message in line
     assert not list(tmp_path.iterdir())
+
+
+def test_compare_shows_the_tables_that_are_named(where, tmp_path, capfd):
+    (tmp_path / "results").mkdir()
+    assert stn("reproduce", "table1", "--compare", *where) == 0
+    assert stn("reproduce", "nonsense", "--compare", *where) == 2
+    assert "unknown table 'nonsense'" in capfd.readouterr().err
+
+
+def test_results_that_cannot_be_written_are_noticed_before_training(where, tmp_path, capfd):
+    (tmp_path / "results").touch()
+    assert stn("reproduce", "table1", "--budget", "smoke", *where) == 2
+    assert "results cannot be written" in capfd.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_missing_data_without_network_is_one_line(where, tmp_path, monkeypatch, capfd):

@@ -6,7 +6,7 @@ import pytest
 
 from stn_lab.recipes import TABLES, Cell
 from stn_lab.reproduce import page
-from stn_lab.reproduce.compare import compare, compare_all
+from stn_lab.reproduce.compare import compare
 from stn_lab.reproduce.results import Results, estimate
 
 from .conftest import made_up
@@ -20,7 +20,9 @@ def write(results):
     def write(row, column, *errors, budget="quick", **changes):
         (model,) = (model for model in TABLE1.rows if model.name == row)
         for seed, error in enumerate(errors):
-            results.write(Cell(TABLE1, model, column, budget, seed), made_up(error, seed, **changes))
+            cell = Cell(TABLE1, model, column, budget, seed)
+            settings = {"steps": cell.budget.steps, "batch_size": cell.budget.batch_size}
+            results.write(cell, made_up(error, seed, **settings) | changes)
 
     return write
 
@@ -44,7 +46,7 @@ def test_a_cell_shows_ours_and_the_paper_s(results, write, tmp_path):
     text = page.render(results, tmp_path)
     assert "| CNN | 🟢 **1.30** ± 0.10 (1.2) |" in text
     assert "| ST-CNN-Aff | 🟠 **1.90** ± 0.10 (0.7) |" in text
-    assert "10 steps of 4; 1 seed; a processor, 1 thread, 32-true; torch 2.13.0; 2026-01-02." in text
+    assert "3,000 steps of 256; 1 seed; a processor, 1 thread, 32-true; torch 2.13.0; 2026-01-02." in text
 
 
 def test_the_error_is_the_larger_of_seeds_and_test_set():
@@ -73,9 +75,57 @@ def test_smoke_tests_are_not_shown(results, write, tmp_path):
 def test_a_damaged_file_is_not_counted(results, write, warnings):
     write("CNN", "R", 1.0, 3.0)
     (results.folder / "table1" / "CNN--R--quick--seed1.json").write_text("{")
-    (comparison,) = compare_all(results)
+    (comparison,) = compare(results, TABLE1)
     assert comparison.ours.value == 1.0
     assert warnings
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 7},
+        {"batch_size": 1},
+        {"seed": 5},
+        {"ms_per_step": 0},
+        {"versions": {}},
+        {"error_percent": -1.0},
+        {"error_percent": 101.0},
+        {"error_percent": float("inf")},
+        {"error_percent": True},
+        {"error_percent": 10**400},
+        {"standard_error": -1.0},
+        {"pixels_read_percent": None},
+        {"pixels_read_percent": float("nan")},
+        {"pixels_read_percent": "12"},
+        {"curves": None},
+        {"curves": {}},
+        {"curves": {"turned": {"amounts": [1, 2], "trained": [0, 1], "error_percent": [1.0]}}},
+        {"curves": {"turned": {"amounts": ["1"], "trained": [0, 1], "error_percent": [1.0]}}},
+    ],
+)
+def test_what_cannot_be_a_result_of_this_cell_is_not_counted(changes, results, write, warnings, tmp_path):
+    write("CNN", "R", 1.0)
+    write("FCN", "R", 1.0, **changes)
+    text = page.render(results, tmp_path)
+    assert "| CNN |" in text
+    assert "| FCN |" not in text
+    assert all("FCN--R--quick--seed0.json" in warning for warning in warnings)
+    assert warnings
+
+
+def test_a_file_nested_too_deep_is_not_counted(results, write, warnings):
+    write("CNN", "R", 1.0)
+    (results.folder / "table1" / "CNN--R--quick--seed0.json").write_text("[" * 100_000 + "]" * 100_000)
+    assert list(compare(results, TABLE1)) == []
+    assert warnings
+
+
+def test_a_seed_counts_once(results, write):
+    write("CNN", "R", 1.0)
+    path = results.folder / "table1" / "CNN--R--quick--seed0.json"
+    path.with_name("CNN--R--quick--seed00.json").write_bytes(path.read_bytes())
+    (comparison,) = compare(results, TABLE1)
+    assert len(comparison.results) == 1
 
 
 def test_pictures_are_shown_when_they_are_drawn(results, write, tmp_path):

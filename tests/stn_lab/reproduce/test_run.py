@@ -3,6 +3,7 @@
 import errno
 import json
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from stn_lab.errors import UserError
 from stn_lab.recipes import Cell
 from stn_lab.reproduce.run import _claimed, run_cells, time_left
 from stn_lab.training.config import Machine
+from stn_lab.training.evaluation import load_weights
+
+from .conftest import made_up
 
 
 def cells(table, seeds=1):
@@ -112,18 +116,58 @@ def _write(path, text):
         file.write(text)
 
 
-@pytest.mark.parametrize("damage", ["checkpoint", "settings"])
-def test_a_part_that_cannot_be_gone_on_with_starts_anew(run, table, tmp_path, damage):
+@pytest.mark.parametrize("settings", ['{"steps": 11}', "{", "[]"])
+def test_a_part_made_under_other_settings_starts_anew(run, tmp_path, settings):
     folder = tmp_path / "work" / "tiny" / "A--X--quick--seed0"
     folder.mkdir(parents=True)
-    if damage == "checkpoint":
-        (folder / "last.ckpt").write_bytes(b"half")
-    else:
-        (folder / "config.json").write_text('{"steps": 11}')
+    (folder / "config.json").write_text(settings)
     (folder / "metrics.csv").write_text("old")
     said = run()
     assert any("starts anew" in line for line in said)
     assert not (folder / "metrics.csv").exists()
+
+
+@pytest.mark.parametrize("damage", [b"half", None])
+def test_a_part_whose_checkpoint_cannot_be_used_starts_anew(table, results, tmp_path, damage):
+    said, folder = [], tmp_path / "work" / "tiny" / "A--X--quick--seed0" / "start0"
+    folder.mkdir(parents=True)
+    if damage is not None:
+        (folder / "best.ckpt").write_bytes(damage)
+    (folder / "last.ckpt").touch()
+
+    def train(cell, splits, folder, machine):
+        if (folder / "start0" / "last.ckpt").exists():
+            load_weights(cell.build(), folder / "start0" / "best.ckpt")
+        return made_up(seed=cell.seed)
+
+    (first, *_) = cells(replace(table, train=train))
+    run_cells([first], results, tmp_path / "work", machine=Machine(), say=said.append, after=lambda _: None)
+    assert any("best.ckpt" in line and "starts anew" in line for line in said)
+    assert results.read(first) is not None
+
+
+def test_a_disk_that_is_full_while_training_is_one_line(table, results, tmp_path):
+    def train(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match=r"A--X--quick--seed0 stopped: .*No space left on device"):
+        run_cells(
+            cells(replace(table, train=train)),
+            results,
+            tmp_path / "work",
+            machine=Machine(),
+            say=lambda _: None,
+            after=lambda _: None,
+        )
+
+
+def test_another_precision_starts_anew(table, results, tmp_path):
+    said = []
+    for precision in ("32-true", "bf16-mixed"):
+        machine = Machine(precision=precision)
+        run_cells(cells(table)[:1], results, tmp_path / "work", machine=machine, say=said.append, after=lambda _: None)
+        results.path(cells(table)[0]).unlink()
+    assert sum("starts anew" in line for line in said) == 1
 
 
 def test_a_part_that_fits_is_kept(run, table, tmp_path):
