@@ -10,9 +10,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from spatial_transformer import Attention, warp
+from spatial_transformer import Attention, Translation, warp
 
-from .digits import SIDE, Digits
+from .digits import RIM, SIDE, Digits
 from .distortions import paste, pieces, put_anywhere
 from .scene import Batch
 
@@ -67,17 +67,20 @@ def _hidden(digits: Digits, chosen: Tensor, others: Tensor, cluttered: bool, gen
 
 
 class Patches:
-    """Images that hold the same kind of digit, and a random patch of each.
+    """Images that hold the same kind of digit, a few pixels off their place, and a random patch of each.
 
-    A batch is (N, 1, 84, 84) images and the (N, 3) parameters of an attention window.
+    A batch is (N, 1, 84, 84) images and the (N, 3) parameters of an attention window. Images move by whole pixels, at
+    most by the rim that is all but bare in a digit's frame, so that next to no ink of it leaves them.
     """
 
     def compose(self, images: Hidden, index: Tensor, generator: torch.Generator) -> Batch:
         """The images at `index`."""
         device, count = generator.device, len(index)
+        move = torch.randint(-RIM, RIM + 1, (count, 2), generator=generator, device=device) * (2 / CANVAS)
+        moved = warp(images.images[index], Translation(), move, mode="nearest")
         scale = torch.full((count, 1), FRAME, device=device)
         shift = (2 * torch.rand(count, 2, generator=generator, device=device) - 1) * (1 - scale)
-        return images.images[index], torch.cat([scale, shift], dim=1)
+        return moved, torch.cat([scale, shift], dim=1)
 
 
 @dataclass(frozen=True)

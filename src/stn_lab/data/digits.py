@@ -17,6 +17,7 @@ DataName = Literal["digits", "mnist"]
 SIDE = 28
 # MNIST draws its digits in a box of 20 pixels, so that they can be turned without leaving the image; so do we.
 BOX = 20
+RIM = (SIDE - BOX) // 2  # along each edge
 
 
 @dataclass(frozen=True)

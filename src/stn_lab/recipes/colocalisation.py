@@ -8,6 +8,8 @@ Left open by the paper and chosen here:
     - a digit's box is the 28x28 frame that it came in, 28 pixels to a crop.
     - random patches are as large as a digit's frame. Of patches larger than that most hold a digit, and then a window
       that shows nothing differs from them as well as one that shows a digit.
+    - images move by up to 4 pixels, anew in every batch. A hundred images that stay where they are can be learnt by
+      heart, with a wrong window for one or two of them.
     - the three layers of an encoding are brought to one length each, and distances to about 1. The margin is 1.
     - windows shrink while they are learnt, from the image's size to that of a digit's frame; the localisation network
       says where they are, and makes them larger or smaller than that by at most 5 %. Left to themselves they stay as

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from spatial_transformer import warp
 
 from ..data.colocalisation import FRAME
-from ..data.digits import BOX, SIDE
+from ..data.digits import BOX, RIM, SIDE
 from ..networks.colocaliser import Colocaliser
 from .module import TrainingModule
 
@@ -85,8 +85,7 @@ def beyond(theta: Tensor) -> Tensor:
 
 def rim(crops: Tensor) -> Tensor:
     """(N,) mean brightness of the 4 pixels along each edge of (N, 1, 28, 28) crops."""
-    width = (SIDE - BOX) // 2
-    inner = crops[..., width:-width, width:-width].sum(dim=(1, 2, 3))
+    inner = crops[..., RIM:-RIM, RIM:-RIM].sum(dim=(1, 2, 3))
     return (crops.sum(dim=(1, 2, 3)) - inner) / (SIDE**2 - BOX**2)
 
 
