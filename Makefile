@@ -29,7 +29,7 @@ format: $(VENV)/.dev  ## mend what can be mended by itself
 docs: $(VENV)/.dev  ## the documentation as a site in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-measure: $(VENV)/.dev  ## run what the README's table reports (hours), then write the table
+measure: $(VENV)/.dev  ## run what the README tells of the demo (15 minutes), then write its tables
 	$(BIN)/python results/measure.py
 
 bench: $(VENV)/.dev  ## measure times and memory (half an hour; let nothing else run), then write the pages

@@ -26,10 +26,4 @@ EXPERIMENTS = (
         "digits, RTS (`make demo`)",
         "--data digits --distortion RTS --compare cnn,st-cnn --steps 800 --batch-size 128 --filters 32",
     ),
-    Row(
-        "mnist-R",
-        "MNIST, R",
-        "--data mnist --distortion R --compare cnn,st-cnn --steps 3000 --batch-size 256",
-        seeds=(0,),
-    ),
 )

@@ -1,4 +1,4 @@
-"""Write the README's table of what was measured, from the files in results/."""
+"""Write the README's tables from the files in results/: Table 1 of the paper, and what `make demo` trains."""
 
 import json
 from pathlib import Path
@@ -7,12 +7,35 @@ from typing import Any
 
 from experiments import EXPERIMENTS, Row
 
+from stn_lab.recipes import TABLES
+from stn_lab.reproduce.compare import Comparison, compare
+from stn_lab.reproduce.page import number
+from stn_lab.reproduce.results import Results
+
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 BEGIN, END = "<!-- table: written by `make tables` -->\n", "<!-- end of table -->\n"
+PAPER_BEGIN, PAPER_END = "<!-- paper: written by `make tables` -->\n", "<!-- end of paper -->\n"
 
 COLUMNS = ["task", "model", "error %, mean of seeds (each)", "parameters", "steps x batch", "ms/step", "of which data"]
 COLUMNS += ["training, minutes"]
+
+
+def paper() -> str:
+    """Table 1 of the paper, each cell at the largest budget that it was run with."""
+    table = TABLES["table1"]
+    best: dict[tuple[str, str], Comparison] = {}
+    for comparison in compare(Results(HERE, print), table):  # smaller budgets come first
+        best[comparison.row, comparison.column] = comparison
+    head = _markdown(["", *table.columns]) + _markdown(["---"] * (1 + len(table.columns)))
+    rows = dict.fromkeys(row for row, _ in best)
+    return head + "".join(
+        _markdown([row, *(_cell(best.get((row, column))) for column in table.columns)]) for row in rows
+    )
+
+
+def _cell(comparison: Comparison | None) -> str:
+    return "" if comparison is None else f"{number(comparison)}, {comparison.budget}"
 
 
 def table() -> str:
@@ -61,9 +84,11 @@ def _origin() -> str:
 
 
 def write(readme: Path = README) -> None:
-    before, rest = readme.read_text().split(BEGIN)
-    after = rest.split(END)[1]
-    readme.write_text(before + BEGIN + table() + END + after)
+    text = readme.read_text()
+    for begin, block, end in ((PAPER_BEGIN, paper(), PAPER_END), (BEGIN, table(), END)):
+        before, rest = text.split(begin)
+        text = before + begin + block + end + rest.split(end)[1]
+    readme.write_text(text)
 
 
 if __name__ == "__main__":

@@ -19,15 +19,18 @@ def test_the_library_example_runs():
     assert (names["warped"] - names["images"]).abs().max() < 1e-6
 
 
-def test_the_table_is_the_one_in_results(monkeypatch):
+def test_the_tables_are_those_in_results(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "results")
     spec = importlib.util.spec_from_file_location("tables", ROOT / "results" / "tables.py")
     tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tables)
     sys.modules.pop("experiments")
-    written = README.split(tables.BEGIN)[1].split(tables.END)[0]
-    assert "| cnn |" in written
-    assert written == tables.table()
+    demo = README.split(tables.BEGIN)[1].split(tables.END)[0]
+    assert "| cnn |" in demo
+    assert demo == tables.table()
+    paper = README.split(tables.PAPER_BEGIN)[1].split(tables.PAPER_END)[0]
+    assert "| ST-CNN-Aff |" in paper
+    assert paper == tables.paper()
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/index.md", "docs/conventions.md"])

@@ -102,12 +102,13 @@ def _numbers(table: Table, budget: BudgetName, comparisons: list[Comparison]) ->
     for row in rows:
         found = [cells.get((row, column)) for column in table.columns]
         results = [result for comparison in found if comparison is not None for result in comparison.results]
-        yield _line([row, *map(_number, found), *_costs(results), *(_median(results, key) for key in measured)])
+        yield _line([row, *map(number, found), *_costs(results), *(_median(results, key) for key in measured)])
     yield ""
     yield _origin(comparisons)
 
 
-def _number(comparison: Comparison | None) -> str:
+def number(comparison: Comparison | None) -> str:
+    """How a cell is printed: agreement, ours ± its standard error, and the paper's in brackets; nothing for no cell."""
     if comparison is None:
         return ""
     digits = 1 if comparison.ours.error >= 0.5 else 2
