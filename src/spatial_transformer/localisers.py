@@ -88,6 +88,10 @@ class ConvLocaliser(nn.Sequential):
     Three 3x3 convolutions of stride 2 and a fourth of stride 1; their map is averaged to 4x4, which keeps where things
     are, and a fully connected layer follows. The number of weights does not depend on the size of the input.
 
+    Volumes of at most 8 voxels along the last axis belong in float32, outside of autocast, on processors with AMX:
+    PyTorch 2.13 there computes a convolution of stride 2 in bfloat16 from memory that nobody wrote, where its output
+    is one voxel wide.
+
     Args:
         in_channels: C of the input.
         dims: 2 for images, 3 for volumes.

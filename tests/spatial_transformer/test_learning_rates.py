@@ -12,7 +12,7 @@ def transformer_for(family):
 
 
 def image_for(family):
-    return testing.random_image((17, 11, 7)[: family.dims])
+    return testing.random_image((17, 11, 9)[: family.dims])
 
 
 def rates(groups):

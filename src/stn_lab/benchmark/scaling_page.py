@@ -97,7 +97,8 @@ def _cells(result: Result, row: Row, pass_: str, threads: int, found: Models) ->
         return *numbers, "", ""
     guess = checked.model.predict_ms(row, pass_, threads)
     seen = any(point.fitted and point.row == row and point.threads == threads for point in checked.points)
-    error = f"{100 * (guess / ours - 1):+.0f} %"
+    percent = round(100 * (guess / ours - 1))
+    error = f"{percent:+d} %" if percent else "0 %"  # whose sign processors do not agree on
     return *numbers, number(guess), f"*{error}*" if seen else error
 
 
