@@ -7,12 +7,16 @@ of the cells around it. Around the region that a task writes is a ring of cells,
 the region is never read.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Sequence
 
 from .job import FILL
 from .lanes import I32, I64, LANES, Kernel, Value, choose, joined
+from .pixels import transposed
 from .planes import SPREAD
+from .positions import Places
 from .samples import Samples
 from .taps import Taps
 from .tiles import Group
@@ -68,22 +72,21 @@ class Cells:
         with self.kernel.loop(0, self.size, LANES) as i:
             self._cells.at(i).store(self.kernel.lanes(self.variant.element))
 
-    def push(self, m: Value, group: Group, places: list[Value], direction: list[Value], wanted: Value) -> None:
+    def push(self, m: Value, group: Group, places: Places, direction: list[Value], wanted: Value) -> None:
         """Add a group to cells; of samples that are not wanted nothing is added."""
-        centres = [place.floor() for place in places]
-        fractions = [choose(wanted, place - centre, 0) for place, centre in zip(places, centres, strict=True)]
-        x, y = (choose(wanted, centre, 0).to(I32).to(I64) for centre in centres)
         (left, _), (top, _) = self.taps.region
-        cell = ((y - (top - 1)) * self.width + (x - (left - 1))) * self.cell
-        self.kernel.spill(choose(wanted, cell, 0), self.taps.places)
-        self.taps.weights.weigh([part.to(self.variant.element) for part in fractions], direction, [None, None])
+        x, y = (centre - (first - 1).to(I32) for centre, first in zip(places.centres, (left, top), strict=True))
+        cell = (y * self.width.to(I32) + x) * self.cell
+        self.kernel.spill(choose(wanted, cell, 0).to(I64), self.taps.places)
+        fractions = [choose(wanted, fraction, 0) for fraction in places.fractions]
+        self.taps.weights.weigh(fractions, direction, [None, None])
         weights = [self.taps.weights.of(tap) for tap in range(CORNERS)]
         gradients = [choose(wanted, gradient, 0) for gradient in self._gradients_of(m, group)]
         if self.channels == 1:
             weights = [weight * gradients[0] for weight in weights]
         else:
-            self._gradients.store(side_by_side(gradients))
-        self._weights.store(side_by_side(weights))
+            self._spill(gradients, self._gradients)
+        self._spill(weights, self._weights)
         for lane in SPREAD:
             here = self._cells.at(self.taps.places.at(lane).load())
             here.store(here.load(self.cell) + self._product(lane))
@@ -96,12 +99,21 @@ class Cells:
             read.append(self.kernel.read(channel, group.length, step=self.samples.step))
         return read + [self.kernel.lanes(self.variant.element)] * (self.channels - self.variant.block)
 
+    def _spill(self, vectors: list[Value], room: Value) -> None:
+        """Put into memory what each sample has in some vectors, side by side; of `_numbers` to find."""
+        for number, vector in enumerate(transposed(vectors)):
+            self.kernel.spill(vector, room.at(number * LANES))
+
+    def _numbers(self, lane: int, count: int, room: Value) -> Value:
+        """What a sample has in so many vectors that were spilled."""
+        return room.at(lane % count * LANES + lane // count * count).load(count)
+
     def _product(self, lane: int) -> Value:
         """What a sample adds to its cell: weights of corners times gradients of channels."""
-        weights = self._weights.at(lane * CORNERS).load(CORNERS)
+        weights = self._numbers(lane, CORNERS, self._weights)
         if self.channels == 1:
             return weights
-        gradients = self._gradients.at(lane * self.channels).load(self.channels)
+        gradients = self._numbers(lane, self.channels, self._gradients)
         corners = [corner for corner in range(CORNERS) for _ in range(self.channels)]
         return weights.pick(corners) * gradients.pick([*range(self.channels)] * CORNERS)
 
@@ -122,24 +134,18 @@ class Cells:
     def _totals(self, cell: Value) -> list[Value]:
         """The channels of pixels, next to each other, of which this is the cell to the upper left of the first."""
         below = cell.at(self.width * self.cell)
-        corners = zip((cell, cell, below, below), (0, 1, 0, 1), reversed(range(CORNERS)), strict=True)
-        total: Value | None = None
-        for cells, across, corner in corners:  # a pixel is the lower right corner of the cell to its upper left ...
-            part = self._corner(cells.at(across * self.cell), corner)
-            total = part if total is None else total + part
-        assert total is not None
+        # A pixel is the lower right corner of the cell to its upper left, the lower left of the one to its right, ...
+        corners = [cell.at(3 * self.channels), cell.at(self.cell + 2 * self.channels)]
+        corners += [below.at(self.channels), below.at(self.cell)]
+        if self.channels == 1:
+            every = range(0, LANES * CORNERS, CORNERS)
+            return [_sum([corner.load(LANES * CORNERS).pick(every) for corner in corners])]
+        pixels = [
+            _sum([corner.at(lane * self.cell).load(self.channels) for corner in corners]) for lane in range(LANES)
+        ]
+        total = joined(pixels)
         return [total.pick(range(c, LANES * self.channels, self.channels)) for c in range(self.variant.block)]
 
-    def _corner(self, cells: Value, corner: int) -> Value:
-        """A corner of cells next to each other: their channels one behind the other."""
-        if self.channels == 1:
-            return cells.load(LANES * CORNERS).pick(range(corner, LANES * CORNERS, CORNERS))
-        return joined(
-            [cells.at(lane * self.cell + corner * self.channels).load(self.channels) for lane in range(LANES)]
-        )
 
-
-def side_by_side(vectors: list[Value]) -> Value:
-    """A vector with the first lane of each, then the second of each, and so on."""
-    order = [vector * LANES + lane for lane in range(LANES) for vector in range(len(vectors))]
-    return joined(vectors).pick(order)
+def _sum(values: list[Value]) -> Value:
+    return functools.reduce(operator.add, values)

@@ -20,6 +20,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 FOLDER = "SPATIAL_TRANSFORMER_CACHE"  # the environment variable that says where compiled kernels are kept
+FAST_GATHERS = ("sapphirerapids", "emeraldrapids", "graniterapids", "graniterapids-d", "diamondrapids")
 HASH = hashlib.sha256(b"").digest_size
 
 _lock = threading.RLock()  # LLVM, and the dictionary of what is loaded
@@ -90,6 +91,15 @@ def _environment() -> str:
 def can(feature: str) -> bool:
     """Whether the processor has a set of instructions: "avx512f", ..."""
     return bool(llvm.get_host_cpu_features().get(feature))
+
+
+@functools.cache
+def gathers() -> bool:
+    """Whether the processor loads numbers from many places with one instruction faster than one by one.
+
+    Others have the instruction and take as long, or were slowed down to close a hole in their security.
+    """
+    return can("avx512f") and llvm.get_host_cpu_name() in FAST_GATHERS
 
 
 @functools.cache

@@ -1,17 +1,19 @@
 """The CPU backend: hands tensors to the kernels of `loops.py`, on PyTorch's own threads."""
 
 import ctypes
+import functools
 import itertools
 import math
 import operator
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..parallel import parallel_for
-from . import cells, loops, regions, strips
+from . import cells, compiled, loops, regions, strips
 from .how import How
 from .job import APART, LINEAR, POINTS, PROJECTIVE, Job
 from .layout import empty, in_huge_pages, lie_apart, readable
@@ -41,8 +43,7 @@ def pull(
 ) -> Tensor:
     """See `operators.pull`."""
     samples = empty(image, source.shape[0], image.shape[1], target or source.shape[1:2], like=image)
-    call = _Call(image, samples, source, direction, index, target, how)
-    call.run("pull", len(source))
+    _Call("pull", image, samples, source, direction, index, target, how).run(source.shape[0])
     return samples
 
 
@@ -57,15 +58,14 @@ def push(
 ) -> Tensor:
     """See `operators.push`."""
     image = empty(samples, shape[0], samples.shape[1], shape[1:], like=samples)
-    call = _Call(image, samples, source, direction, None, target, how)
-    call.divide_image(shape[0], how)
-    if not (call.variant.layout == PACKED or (call.variant.layout == CELLS and not any(how.padding))):
-        image.zero_()  # the others write every pixel once
+    call = _Call("push", image, samples, source, direction, None, target, how)
+    if not call.plan.writes_all:
+        image.zero_()
     if index is not None:  # the sets of points of each image, in their order
         counts = torch.bincount(index, minlength=shape[0])
         members, starts = call.keep(index.argsort(stable=True)), call.keep(F.pad(counts.cumsum(0), (1, 0)))
         call.job.members, call.job.starts = members.data_ptr(), starts.data_ptr()
-    call.run("push", shape[0], grain=1)
+    call.run(shape[0])
     return image
 
 
@@ -79,24 +79,23 @@ def slope(
     how: How,
 ) -> Tensor:
     """See `operators.slope`."""
-    call = _Call(image, samples, source, direction, index, target, how)
+    call = _Call("slope", image, samples, source, direction, index, target, how)
+    sets, blocks = source.shape[0], call.plan.blocks
     if target:
-        parts = torch.empty(len(source), call.job.parts, *source.shape[1:], dtype=torch.float64)
+        parts = torch.empty(sets, call.job.parts, *source.shape[1:], dtype=torch.float64)
         call.job.result = parts.data_ptr()
-        call.run("slope", len(source))
+        call.run(sets)
         return (parts[:, 0] if parts.shape[1] == 1 else parts.sum(dim=1)).to(source.dtype)
-    apart, gradient = call.variant.kind == APART, in_huge_pages(torch.empty_like(source))
-    if call.blocks == 1 and _writable(gradient, like=image) and lie_apart(gradient) == apart:
+    apart, gradient = call.plan.variant.kind == APART, in_huge_pages(torch.empty_like(source))
+    if blocks == 1 and _writable(gradient, like=image) and lie_apart(gradient) == apart:
         parts = gradient[:, None]
     else:
         count, dims = source.shape[1:]
-        parts = torch.empty(len(source), call.blocks, *((dims, count) if apart else (count, dims)), dtype=image.dtype)
+        parts = torch.empty(sets, blocks, *((dims, count) if apart else (count, dims)), dtype=image.dtype)
         parts = parts.mT if apart else parts
-    call.job.result, call.job.result_step = parts.data_ptr(), (parts.stride(int(call.blocks > 1)), parts.stride(3))
-    call.run("slope", len(source))
-    return (
-        gradient if call.blocks == 1 and parts.data_ptr() == gradient.data_ptr() else gradient.copy_(parts.sum(dim=1))
-    )
+    call.job.result, call.job.result_step = parts.data_ptr(), (parts.stride(int(blocks > 1)), parts.stride(3))
+    call.run(sets)
+    return gradient if blocks == 1 and parts.data_ptr() == gradient.data_ptr() else gradient.copy_(parts.sum(dim=1))
 
 
 class _Call:
@@ -104,6 +103,7 @@ class _Call:
 
     def __init__(
         self,
+        operation: str,
         image: Tensor,
         samples: Tensor,
         source: Tensor,
@@ -112,61 +112,20 @@ class _Call:
         target: Sequence[int],
         how: How,
     ) -> None:
-        self._kept: list[Tensor] = []
-        size, dims = tuple(image.shape[2:]), image.ndim - 2
-        flat = self.keep(samples.flatten(2))
-        source = self.keep(source.double().contiguous() if target else readable(source.to(image.dtype)))
-        output = tuple(target[::-1]) if target else (source.shape[1], 1)
-        output = (*output, 1)[:3]
-        channels = image.shape[1]
-        # Offsets within a channel fit 32 bits, but for the largest volumes.
-        extent = sum((n - 1) * step for n, step in zip(size, image.stride()[2:], strict=True))
-        layout, block = _layout(image, flat)
-        self.variant = Variant(
-            double=image.dtype == torch.float64,
-            large=extent >= 2**31,
-            dims=dims,
-            taps=how.taps,
-            kind=_kind(source, target, dims),
-            directional=direction is not None,
-            layout=layout,
-            block=block,
-            strips=strips.fit(image, layout, how.taps) and direction is None,
-            dense=flat.stride(2) == 1 and (layout == PACKED or image.stride(-1) == 1),
+        flat = samples.flatten(2) if samples.ndim > 3 else samples
+        source = source.double().contiguous() if target else readable(source.to(image.dtype))
+        self._kept = [flat, source]
+        self.plan = _plan(
+            operation,
+            _Shape(image.shape, image.stride(), image.dtype),
+            flat.stride(),
+            (source.shape[1:], source.stride()),
+            direction is not None,
+            tuple(target),
+            how,
         )
-        self.blocks = 1 if layout == PIXELS else max(1, -(-channels // block))  # of channels, each with its own tasks
-        rows = output[1] * output[2]
-        if layout == PACKED:  # a copy of an image is worth one task
-            tile, step = (output[0], rows), _steps(size, block)
-        else:
-            tile, step = TILE if target else (POINTS_OF_TILE, 1), image.stride()[:1:-1]
-        across = -(-output[0] // tile[0])
-        tiles = across * -(-rows // tile[1])
-        self.work = min(tile[0], output[0]) * min(tile[1], rows) * channels // self.blocks
-        scale, shift = how.to_pixels(size)
-        job = self.job = Job(
-            image=image.data_ptr(),
-            image_step=image.stride(0),
-            channel_step=image.stride(1),
-            channels=channels,
-            size=(*size[::-1], 1)[:3],
-            step=step,
-            samples=flat.data_ptr(),
-            samples_step=flat.stride(),
-            source=source.data_ptr(),
-            source_step=(source.stride(0), source.stride(2)),
-            target=output,
-            tile=tile,
-            across=across,
-            ahead=AHEAD if block * math.prod(size) * image.element_size() > NEAR else 0,
-            tiles=tiles,
-            parts=tiles * self.blocks,
-            padding=tuple(how.padding[::-1]),
-            scale=scale,
-            shift=shift,
-            fill=how.fill,
-            table=how.numbers(torch.float64).data_ptr(),
-        )
+        self.job = job = Job.from_buffer_copy(self.plan.job)
+        job.image, job.samples, job.source = image.data_ptr(), flat.data_ptr(), source.data_ptr()
         if direction is not None:
             direction = self.keep(direction.to(image.dtype))
             job.direction, job.direction_step = direction.data_ptr(), direction.stride()
@@ -178,29 +137,143 @@ class _Call:
         self._kept.append(tensor)
         return tensor
 
-    def divide_image(self, count: int, how: How) -> None:
-        """Make tasks of regions of the images, for `push`."""
-        size, dims = tuple(self.job.size), self.variant.dims
-        region, most = list(size), regions.most(self.variant, how, size[0])
-        if self.variant.layout == PLANES and cells.fit(self.variant):
-            across, high = cells.region(self.variant, size)
-            if -(-size[0] // across) * -(-size[1] // high) <= most:
-                region[:2] = across, high
-                self.variant = self.variant._replace(layout=CELLS)
-        if self.variant.layout != PACKED:
-            bands = max(1, min(BANDS // max(1, count), math.ceil(size[dims - 1] / ROWS_PER_BAND), most))
-            region[dims - 1] = max(1, min(region[dims - 1], math.ceil(size[dims - 1] / bands)))
-        self.job.region = tuple(region)
-        self.job.tiles = math.prod(-(-n // max(1, length)) for n, length in zip(size, region, strict=True))
-        self.job.parts = self.job.tiles * self.blocks
-
-    def run(self, operation: str, sets: int, *, grain: int = 0) -> None:
-        """Run all tasks of so many sets of points, or images; at least `grain` of them on a thread."""
-        tasks, each_on = sets * self.job.parts, parallel_for()
+    def run(self, sets: int) -> None:
+        """Run all tasks of so many sets of points, or images for `push`."""
+        plan, each_on = self.plan, parallel_for()
         assert each_on is not None
-        if tasks:
-            grain = grain or max(1, SMALLEST_TASK // max(1, self.work))
-            each_on(0, tasks, grain, loops.address(operation, self.variant), ctypes.addressof(self.job))
+        if sets * self.job.parts:
+            each_on(0, sets * self.job.parts, plan.grain, plan.kernel, ctypes.addressof(self.job))
+
+
+# --- what follows from shapes -----------------------------------------------------------------------------------------
+
+
+class _Shape(NamedTuple):
+    """Of a tensor, without its values."""
+
+    shape: torch.Size
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class _Plan(NamedTuple):
+    """All about a call that does not depend on values: networks make the same ones again and again.
+
+    Attributes:
+        variant: of the kernel.
+        kernel: its address.
+        job: what it is told, but for addresses.
+        blocks: of channels, each with its own tasks.
+        grain: a thread is given at least so many tasks.
+        writes_all: for `push`, whether the kernel writes every pixel once; if not, it adds.
+        kept: a tensor whose address is in the job.
+    """
+
+    variant: Variant
+    kernel: int
+    job: bytes
+    blocks: int
+    grain: int
+    writes_all: bool
+    kept: Tensor
+
+
+@functools.lru_cache(maxsize=512)
+def _plan(
+    operation: str,
+    image: _Shape,
+    samples_step: tuple[int, ...],
+    source: tuple[torch.Size, tuple[int, ...]],
+    directional: bool,
+    target: tuple[int, ...],
+    how: How,
+) -> _Plan:
+    """How a call is divided, and what its kernel is told.
+
+    Args:
+        operation: "pull", "push" or "slope".
+        image: (N, C, *size).
+        samples_step: strides of (M, C, K).
+        source: shape of a set of points or a matrix, strides of all.
+        directional: whether weights are differentiated along a direction.
+        target: the size of the output of matrices.
+        how: how it is read.
+    """
+    (count, channels, *size), dims, double = image.shape, len(image.shape) - 2, image.dtype == torch.float64
+    output = (*(target[::-1] if target else (source[0][0], 1)), 1)[:3]
+    # Offsets within a channel fit 32 bits, but for the largest volumes.
+    large = sum((n - 1) * step for n, step in zip(size, image.stride[2:], strict=True)) >= 2**31
+    layout, block = _layout(image, samples_step)
+    reads_planes = layout == PLANES and operation != "push" and not double
+    gathers = reads_planes and not large and compiled.gathers()
+    fit = reads_planes and dims == 2 and image.stride[-1] == 1 and not directional
+    variant = Variant(
+        double=double,
+        large=large,
+        dims=dims,
+        taps=how.taps,
+        kind=_kind(source, target, dims),
+        directional=directional,
+        layout=layout,
+        block=block,
+        strips=fit and strips.pay(how.taps, gathers=gathers),
+        gathers=gathers,
+        dense=samples_step[2] == 1 and (layout == PACKED or image.stride[-1] == 1),
+    )
+    blocks = 1 if layout == PIXELS else max(1, -(-channels // block))
+    rows = output[1] * output[2]
+    if layout == PACKED:  # a copy of an image is worth one task
+        tile, step = (output[0], rows), _steps(size, block)
+    else:
+        tile, step = TILE if target else (POINTS_OF_TILE, 1), image.stride[:1:-1]
+    across = -(-output[0] // tile[0])
+    tiles, region = across * -(-rows // tile[1]), (0, 0, 0)
+    work = min(tile[0], output[0]) * min(tile[1], rows) * channels // blocks
+    grain = max(1, SMALLEST_TASK // max(1, work))
+    if operation == "push":
+        variant, region = _regions(variant, count, (*size[::-1], 1)[:3], how)
+        tiles = math.prod(-(-n // max(1, length)) for n, length in zip((*size[::-1], 1)[:3], region, strict=True))
+        grain = 1
+    scale, shift = how.to_pixels(size)
+    table = how.numbers(torch.float64)
+    job = Job(
+        image_step=image.stride[0],
+        channel_step=image.stride[1],
+        channels=channels,
+        size=(*size[::-1], 1)[:3],
+        step=step,
+        samples_step=samples_step,
+        source_step=(source[1][0], source[1][2]),
+        target=output,
+        tile=tile,
+        across=across,
+        ahead=AHEAD if block * math.prod(size) * image.dtype.itemsize > NEAR else 0,
+        region=region,
+        tiles=tiles,
+        parts=tiles * blocks,
+        padding=tuple(how.padding[::-1]),
+        scale=scale,
+        shift=shift,
+        fill=how.fill,
+        table=table.data_ptr(),
+    )
+    writes_all = variant.layout == PACKED or (variant.layout == CELLS and not any(how.padding))
+    kernel = loops.address(operation, variant)
+    return _Plan(variant, kernel, bytes(job), blocks, grain, writes_all, table)
+
+
+def _regions(variant: Variant, count: int, size: tuple[int, ...], how: How) -> tuple[Variant, tuple[int, ...]]:
+    """Columns, rows and slices of the regions of images for `push`, and the kernel for them."""
+    dims, region, most = variant.dims, list(size), regions.most(variant, how, size[0])
+    if variant.layout == PLANES and cells.fit(variant):
+        across, high = cells.region(variant, size)
+        if -(-size[0] // across) * -(-size[1] // high) <= most:
+            region[:2] = across, high
+            variant = variant._replace(layout=CELLS)
+    if variant.layout != PACKED:
+        bands = max(1, min(BANDS // max(1, count), math.ceil(size[dims - 1] / ROWS_PER_BAND), most))
+        region[dims - 1] = max(1, min(region[dims - 1], math.ceil(size[dims - 1] / bands)))
+    return variant, tuple(region)
 
 
 def _writable(points: Tensor, *, like: Tensor) -> bool:
@@ -208,23 +281,24 @@ def _writable(points: Tensor, *, like: Tensor) -> bool:
     return points.dtype == like.dtype and readable(points) is points
 
 
-def _kind(source: Tensor, target: Sequence[int], dims: int) -> int:
+def _kind(source: tuple[torch.Size, tuple[int, ...]], target: Sequence[int], dims: int) -> int:
     """Where positions come from: see `Variant`."""
+    (count, _), stride = source
     if target:
-        return LINEAR if source.shape[1] == dims else PROJECTIVE
-    return APART if lie_apart(source) else POINTS
+        return LINEAR if count == dims else PROJECTIVE
+    return APART if stride[1] == 1 and count > 1 else POINTS
 
 
-def _layout(image: Tensor, flat: Tensor) -> tuple[str, int]:
+def _layout(image: _Shape, samples_step: tuple[int, ...]) -> tuple[str, int]:
     """How samples are best read, and how many channels at a time: see `Variant`."""
     channels, size = image.shape[1], image.shape[2:]
     if channels < MANY_CHANNELS:
         return PLANES, max(1, channels)
     pixels, block = math.prod(size), 16 if channels >= 16 else MANY_CHANNELS
-    if image.stride(1) == flat.stride(1) == 1:
+    if image.stride[1] == samples_step[1] == 1:
         return PIXELS, block
-    planes = flat.stride(2) == 1 and image.stride()[2:] == _steps(size, 1)[::-1]
-    small = block <= pixels and pixels * block * image.element_size() <= COPY
+    planes = samples_step[2] == 1 and image.stride[2:] == _steps(size, 1)[::-1]
+    small = block <= pixels and pixels * block * image.dtype.itemsize <= COPY
     return (PACKED, block) if planes and small else (PLANES, FEW_CHANNELS)
 
 

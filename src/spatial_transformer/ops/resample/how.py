@@ -33,6 +33,11 @@ class How(NamedTuple):
     padding: Sequence[int]
     fill: float
 
+    @classmethod
+    def of(cls, table: Sequence[float], margin: Sequence[int], padding: Sequence[int], fill: float) -> "How":
+        """From lists, which the dispatcher makes of tuples: this one can be hashed."""
+        return cls(tuple(table), tuple(margin), tuple(padding), fill)
+
     @property
     def taps(self) -> int:
         return round(len(self.table) ** 0.5)

@@ -118,6 +118,10 @@ class Value:
     def is_(self, other: Any) -> "Value":
         return self._compare("==", other)
 
+    def counts_in(self, length: Any) -> "Value":
+        """Whether it is one of 0, 1, ..., length - 1: a single comparison of whole numbers without a sign."""
+        return self._new(self.builder.icmp_unsigned("<", *self._pair(length)))
+
     def __and__(self, other: Any) -> "Value":
         return self._new(self.builder.and_(*self._pair(other)))
 
@@ -187,6 +191,39 @@ class Value:
         loaded = self.builder.load(self.builder.bitcast(self.ir, ir.VectorType(element, count).as_pointer()))
         loaded.align = _bytes(element)
         return self._new(loaded)
+
+    def gather(self, places: "Value", there: "Value | None" = None, otherwise: "Value | None" = None) -> "Value":
+        """The elements at some places, or `otherwise` where nothing is there: of float32, with AVX-512."""
+        if there is None:
+            return self._gather("dps", ir.VectorType(F32, LANES), places)
+        return self._gather("dps", ir.VectorType(F32, LANES), places, there, otherwise)
+
+    def gather_pairs(self, places: "Value") -> "Value":
+        """The element at each place and the next, pair after pair: of float32, with AVX-512."""
+        half = LANES // 2
+        pairs = [
+            self._gather("dpd", ir.VectorType(F64, half), places.pick(range(begin, begin + half)))
+            for begin in (0, half)
+        ]
+        one, other = (self._new(self.builder.bitcast(pair.ir, ir.VectorType(F32, LANES))) for pair in pairs)
+        return one.pick(range(2 * LANES), other)
+
+    def _gather(
+        self, kind: str, type_: Any, places: "Value", there: "Value | None" = None, otherwise: "Value | None" = None
+    ) -> "Value":
+        name, module, pointer = f"llvm.x86.avx512.mask.gather.{kind}.512", self.builder.module, I8.as_pointer()
+        mask = ir.VectorType(I1, type_.count)
+        function = module.globals.get(name) or ir.Function(
+            module, ir.FunctionType(type_, [type_, pointer, places.type, mask, I32]), name
+        )
+        given = [
+            ir.Constant(type_, [0] * type_.count) if otherwise is None else otherwise.ir,
+            self.builder.bitcast(self.ir, pointer),
+            places.ir,
+            ir.Constant(mask, [1] * type_.count) if there is None else there.ir,
+            I32(4),  # bytes that places count
+        ]
+        return self._new(self.builder.call(function, given))
 
     def store(self, value: "Value") -> None:
         pointer = self.builder.bitcast(self.ir, value.type.as_pointer()) if value.is_vector else self.ir

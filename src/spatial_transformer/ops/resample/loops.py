@@ -16,7 +16,7 @@ from .job import APART, FIELDS, PROJECTIVE
 from .lanes import F64, I64, LANES, Kernel, Value, choose
 from .pixels import Pixels
 from .planes import Planes
-from .positions import Positions
+from .positions import Places, Positions
 from .regions import Region
 from .samples import Samples
 from .strips import Strips
@@ -48,7 +48,7 @@ class _Parts:
 
     def sort(
         self,
-        places: list[Value],
+        places: Places,
         direction: list[Value],
         blend: Callable[[Value | None], None],
         outside: Callable[[], None] = lambda: None,
@@ -80,7 +80,7 @@ class _Parts:
 
     def _sort_inside(
         self,
-        places: list[Value],
+        places: Places,
         direction: list[Value],
         blend: Callable[[Value | None], None],
         near: Callable[[Strips], None],
@@ -93,22 +93,26 @@ class _Parts:
 
     def _sort_edge(
         self,
-        places: list[Value],
+        places: Places,
         direction: list[Value],
         blend: Callable[[Value | None], None],
         near: Callable[[Strips], None],
     ) -> None:
-        self._together_or(lambda: blend(self.taps.anywhere(places, direction)), places, near, inside=False)
+        def apart() -> None:
+            self.taps.anywhere(places, direction)
+            blend(places.missing)
+
+        self._together_or(apart, places, near, inside=False)
 
     def _together_or(
-        self, apart: Callable[[], None], places: list[Value], near: Callable[[Strips], None], *, inside: bool
+        self, apart: Callable[[], None], places: Places, near: Callable[[Strips], None], *, inside: bool
     ) -> None:
         if self.strips is None:
             apart()
             return
         with self.kernel.either(self.strips.cover(places, inside=inside)) as (together, otherwise):
             with together:
-                self.taps.weights.weigh_axes([self.taps.fraction(place) for place in places], [None, None])
+                self.taps.weights.weigh_axes(places.fractions, [None, None])
                 near(self.strips)
             with otherwise:
                 apart()
@@ -121,13 +125,13 @@ def _pull(variant: Variant) -> str:
         tile = tile_of(kernel, task)
         samples.turn_to(tile.block)
         blender.begin(samples.image_of(tile.m))
+        parts.positions.turn_to(tile.m)
         with kernel.loop(*tile.rows) as number:
-            row = parts.positions.row(tile.m, number)
+            row = parts.positions.row(number)
             with groups(kernel, row, *tile.columns) as group:
                 parts.fetch_below(group)
-                places, _ = parts.positions.group(tile.m, group)
                 parts.sort(
-                    places,
+                    parts.positions.group(group),
                     samples.directions(tile.m, group),
                     lambda nowhere: blender.pull(tile.m, group, nowhere),
                     lambda: blender.fill(tile.m, group, samples.outside.spread()),
@@ -145,12 +149,13 @@ def _slope(variant: Variant) -> str:
         samples.turn_to(tile.block)
         blender.begin(samples.image_of(tile.m))
         result.begin()
+        parts.positions.turn_to(tile.m)
         with kernel.loop(*tile.rows) as number:
-            row = parts.positions.row(tile.m, number)
+            row = parts.positions.row(number)
             result.begin_row()
             with groups(kernel, row, *tile.columns) as group:
                 parts.fetch_below(group)
-                places, inverse = parts.positions.group(tile.m, group)
+                places = parts.positions.group(group)
                 slopes = [kernel.variable(kernel.lanes(variant.element)) for _ in range(variant.dims)]
 
                 def contract(nowhere: Value | None) -> None:
@@ -166,7 +171,7 @@ def _slope(variant: Variant) -> str:
                     near=lambda strips: strips.slope(tile.m, group, slopes),
                 )
                 found = [slope.get() for slope in slopes]
-                result.add(task // job.tiles, found, group, places, inverse)
+                result.add(task // job.tiles, found, group, places)
             result.end_row(row)
         result.end(task)
     return kernel.finish()
@@ -186,10 +191,11 @@ def _push(variant: Variant) -> str:
             cells.begin(samples.image(n))
         with kernel.loop(*samples.sets_of(n)) as member:
             m = samples.member(member)
-            with kernel.loop(*region.rows(m)) as number:
-                row = parts.positions.row(m, number)
+            parts.positions.turn_to(m)
+            with kernel.loop(*region.rows()) as number:
+                row = parts.positions.row(number)
                 with groups(kernel, row, *region.columns(row)) as group:
-                    places, _ = parts.positions.group(m, group)
+                    places = parts.positions.group(group)
                     direction = samples.directions(m, group)
 
                     def blend(nowhere: Value | None) -> None:
@@ -206,7 +212,7 @@ def _push(variant: Variant) -> str:
 
 
 def _sort_into_cells(
-    parts: _Parts, cells: Cells, m: Value, group: Group, places: list[Value], direction: list[Value]
+    parts: _Parts, cells: Cells, m: Value, group: Group, places: Places, direction: list[Value]
 ) -> None:
     """Add a group to cells, or one by one where pixels inside are read instead of those outside."""
     kernel, taps = parts.kernel, parts.taps
@@ -214,10 +220,10 @@ def _sort_into_cells(
     simply = cells.filled | taps.are_inside(places, whole=True).all()
     with kernel.when(~outside.all()), kernel.either(simply) as (simple, instead):
         with simple:
-            known = places[0].is_(places[0]) & places[1].is_(places[1])
-            cells.push(m, group, places, direction, group.fresh & ~outside & known)
+            cells.push(m, group, places, direction, group.fresh & ~outside)
         with instead:
-            parts.blender.push(m, group, taps.anywhere(places, direction))
+            taps.anywhere(places, direction)
+            parts.blender.push(m, group, places.missing)
 
 
 _WRITERS = {"pull": _pull, "push": _push, "slope": _slope}
@@ -235,7 +241,7 @@ class _PointGradient:
     def begin_row(self) -> None:
         """Nothing is summed."""
 
-    def add(self, number: Value, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
+    def add(self, number: Value, slopes: list[Value], group: Group, places: Places) -> None:
         job, dims, element = self.job, self.variant.dims, self.variant.element
         scaled = [slope * job.scale[axis].to(element) for axis, slope in enumerate(slopes)]
         to = self.kernel.pointer(job.result, element).at(number * job.result_step[0])
@@ -280,27 +286,28 @@ class _MatrixGradient:
             for entry in entries:
                 entry.set(self.kernel.lanes(F64))
 
-    def add(self, number: Value, slopes: list[Value], group: Group, places: list[Value], inverse: Value | None) -> None:
-        job = self.kernel.job
-        values = [choose(group.fresh, slope.to(F64), 0) for slope in slopes]
-        rows = [value * job.scale[axis] for axis, value in enumerate(values)]
-        if inverse is not None:  # the homogeneous coordinate divides all others
+    def add(self, number: Value, slopes: list[Value], group: Group, places: Places) -> None:
+        """Sum the gradients themselves, and times the column."""
+        values = [choose(group.fresh, slope, 0).to(F64) for slope in slopes]
+        if places.inverse is not None:  # the homogeneous coordinate divides all others
             last = self.kernel.lanes(F64)
-            for axis, value in enumerate(values):
-                last = last - value * choose(group.fresh, places[axis] - job.shift[axis], 0)
-            rows = [row * inverse for row in [*rows, last]]
-        width = job.target[0].to(F64)
-        x = ((self.kernel.counting(F64) + group.start.to(F64)) * 2 + (1 - width)) * (1 / width)
-        for (along, plain), value in zip(self._row, rows, strict=True):
-            along.add(value * x)
+            for value, place, shift in zip(values, places.along, self.kernel.job.shift, strict=False):
+                last = last - value * (place - shift)
+            values = [value * places.inverse for value in [*values, last]]
+        column = self.kernel.counting(F64) + group.start.to(F64)
+        for (along, plain), value in zip(self._row, values, strict=True):
+            along.add(value * column)
             plain.add(value)
 
     def end_row(self, row: Row) -> None:
-        for total, (along, plain) in zip(self._total, self._row, strict=True):
-            total[0].add(along.get())
+        job, width = self.kernel.job, self.kernel.job.target[0].to(F64)
+        for axis, (total, (along, plain)) in enumerate(zip(self._total, self._row, strict=True)):
+            scale = job.scale[axis] if axis < self.variant.dims else self.kernel.number(1, F64)
+            whole = plain.get() * scale
+            total[0].add((along.get() * (scale * 2) + whole * (1 - width)) / width)
             for entry, coordinate in zip(total[1:], row.across, strict=False):
-                entry.add(plain.get() * coordinate)
-            total[-1].add(plain.get())
+                entry.add(whole * coordinate)
+            total[-1].add(whole)
 
     def end(self, task: Value) -> None:
         columns = self.variant.dims + 1

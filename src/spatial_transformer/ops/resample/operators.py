@@ -52,7 +52,7 @@ def _implement(device: str) -> None:
 
     def late(name: str, before_how: int) -> Any:
         def run(*arguments: Any) -> Tensor:
-            how = How(*arguments[before_how : before_how + 4])
+            how = How.of(*arguments[before_how : before_how + 4])
             # The kernels for CUDA run on a CPU in Triton's interpreter, if they are asked for by name.
             implementation = _load("cuda" if "cuda" in (device, backends.forced()) else "cpu", name)
             return implementation(*arguments[:before_how], how, *arguments[before_how + 4 :])

@@ -250,7 +250,7 @@ def row_sums(rows: list[Value]) -> Value:
 
 
 def transposed(rows: list[Value]) -> list[Value]:
-    """As many vectors as each has lanes: lane i of vector j becomes lane j of vector i."""
+    """Lane i of vector j becomes lane j of vector i; where there are fewer vectors than lanes, in each run of as many."""
     step = 1
     while step < len(rows):
         rows = [_exchanged(rows, number, step) for number in range(len(rows))]
@@ -260,7 +260,7 @@ def transposed(rows: list[Value]) -> list[Value]:
 
 def _exchanged(rows: list[Value], number: int, step: int) -> Value:
     """A vector after every second run of `step` lanes has been exchanged with the vector `step` further on."""
-    count = len(rows)
+    count = rows[0].type.count
     if number & step:
         a, b = rows[number - step], rows[number]
         return a.pick([count + lane if lane & step else lane + step for lane in range(count)], b)

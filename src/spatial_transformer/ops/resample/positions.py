@@ -5,13 +5,33 @@ float64: that costs little here, and the identity is exact at any size. Points a
 rounded after the product and after the sum, as in the readable twin: pixel centres then come out as whole numbers.
 """
 
+from typing import NamedTuple
+
 from ...coordinates import FAR_OUTSIDE
 from ...homography import HORIZON
 from .job import APART, PROJECTIVE
-from .lanes import F64, LANES, Kernel, Value, choose
+from .lanes import F64, I1, I32, LANES, Kernel, Value, choose
 from .reference import FURTHEST
 from .tiles import Group, Line, Row
 from .variant import Variant
+
+
+class Places(NamedTuple):
+    """Where the samples of a group lie.
+
+    Attributes:
+        along: their position along each axis, in pixels; whoever is further away than `FURTHEST` is put there.
+        centres: along each axis the pixel from which fractions are counted.
+        fractions: how far positions are behind it.
+        missing: which samples have no position.
+        inverse: for a projective map 1 over the homogeneous coordinate; 0 behind the horizon.
+    """
+
+    along: list[Value]
+    centres: list[Value]
+    fractions: list[Value]
+    missing: Value
+    inverse: Value | None
 
 
 class Positions:
@@ -27,50 +47,52 @@ class Positions:
         self.width = self.job.target[0]
         self.homogeneous = variant.dims + (variant.kind == PROJECTIVE)
 
-    def row(self, m: Value, number: Value) -> Row:
-        """A row of the output of set `m`."""
+    def turn_to(self, m: Value) -> None:
+        """Turn to a set of points."""
+        dims, job = self.variant.dims, self.job
+        if not self.variant.on_grid:
+            self._points = self.kernel.pointer(job.source, self.variant.element).at(m * job.source_step[0])
+            return
+        matrix, width = self.kernel.pointer(job.source, F64).at(m * job.source_step[0]), self.width.to(F64)
+        self._entries = list[list[Value]]()
+        for axis in range(self.homogeneous):
+            entries = [matrix.at(axis * (dims + 1) + column).load() for column in range(dims + 1)]
+            self._entries.append([entry * job.scale[axis] for entry in entries] if axis < dims else entries)
+        self._to_begin = [entries[0] * (1 - width) / width for entries in self._entries]
+        self._steps = [entries[0] * 2 / width for entries in self._entries]
+        self._down = [entries[1] * 2 / job.target[1].to(F64) for entries in self._entries]
+
+    def row(self, number: Value) -> Row:
+        """A row of the output."""
         first = number * self.width
         if not self.variant.on_grid:
             return Row(first, [], None, [])
-        across = [self._centre(number, 1)]
-        if self.variant.dims == 3:
-            height = self.job.target[1]
-            across = [self._centre(number % height, 1), self._centre(number // height, 2)]
-        matrix = self.kernel.pointer(self.job.source, F64).at(m * self.job.source_step[0])
-        lines = [self._line(matrix, axis, number) for axis in range(self.homogeneous)]
+        height = self.job.target[1]
+        pixels = [number] if self.variant.dims == 2 else [number % height, number // height]
+        lines = [self._line(axis, pixels) for axis in range(self.homogeneous)]
         near, length = None, self.width.to(F64)
         for line in lines:
             for place in (line.begin, line.begin + line.step * length):
                 here = (place > -FURTHEST) & (place < FURTHEST)
                 near = here if near is None else near & here
-        return Row(first, lines, near, across)
+        return Row(first, lines, near, [self._odd(pixel, axis) / self._length(axis) for axis, pixel in enumerate(pixels, 1)])
 
-    def _centre(self, pixel: Value, axis: int) -> Value:
-        """The normalised coordinate of a pixel of the output, one number or several."""
-        length = self.job.target[axis].to(F64)
-        return (pixel.to(F64) * 2 + 1 - length) / length
+    def _length(self, axis: int) -> Value:
+        return self.job.target[axis].to(F64)
 
-    def _line(self, matrix: Value, axis: int, number: Value) -> Line:
+    def _odd(self, pixel: Value, axis: int) -> Value:
+        """The normalised coordinate of a pixel of the output, times the length of the axis: a whole number."""
+        return pixel.to(F64) * 2 + (1 - self._length(axis))
+
+    def _line(self, axis: int, pixels: list[Value]) -> Line:
         """Multiplied first and divided last: for the identity all of it is exact."""
-        dims, job = self.variant.dims, self.job
-        entries = [matrix.at(axis * (dims + 1) + column).load() for column in range(dims + 1)]
-        if axis < dims:
-            entries = [entry * job.scale[axis] for entry in entries]
-        middle = entries[dims]
-        pixels = [number] if dims == 2 else [number % job.target[1], number // job.target[1]]
+        entries = self._entries[axis]
+        middle = entries[-1]
         for column, pixel in enumerate(pixels, start=1):
-            length = job.target[column].to(F64)
-            middle = middle + entries[column] * (pixel.to(F64) * 2 + 1 - length) / length
-        if axis < dims and self.variant.kind != PROJECTIVE:  # which is shifted after it has been divided
-            middle = middle + job.shift[axis]
-        width = self.width.to(F64)
-        return Line(
-            middle,
-            entries[0],
-            middle + entries[0] * (1 - width) / width,
-            entries[0] * 2 / width,
-            entries[1] * 2 / self.job.target[1].to(F64),
-        )
+            middle = middle + entries[column] * self._odd(pixel, column) / self._length(column)
+        if axis < self.variant.dims and self.variant.kind != PROJECTIVE:  # which is shifted after it has been divided
+            middle = middle + self.job.shift[axis]
+        return Line(middle, entries[0], middle + self._to_begin[axis], self._steps[axis], self._down[axis])
 
     def below(self, row: Row, column: Value) -> list[Value]:
         """About where the sample lies that is `job.ahead` rows below one of a row."""
@@ -81,28 +103,31 @@ class Positions:
         *places, last = places
         return [place / last + shift for place, shift in zip(places, self.job.shift, strict=False)]
 
-    def group(self, m: Value, group: Group) -> tuple[list[Value], Value | None]:
-        """Positions along each axis of the samples of a group of set `m`.
-
-        For a projective map also 1 over the homogeneous coordinate; 0 behind the horizon.
-        """
+    def group(self, group: Group) -> Places:
+        """Where the samples of a group lie."""
         if not self.variant.on_grid:
-            return self._given(m, group), None
+            return self._places(*_clamped(self._given(group)))
         row, column = group.row, self.kernel.counting(F64) + group.start.to(F64)
-        places = [self.kernel.variable(self.kernel.lanes(F64)) for _ in row.lines]
+        found = [self.kernel.variable(self.kernel.lanes(F64)) for _ in row.lines]
+        missing = self.kernel.variable(self.kernel.lanes(I1))
+        linear = self.variant.kind != PROJECTIVE
         assert row.near is not None
         with self.kernel.either(row.near) as (near, far):
             with near:
-                for place, line in zip(places, row.lines, strict=True):
+                for place, line in zip(found, row.lines, strict=True):
                     place.set(line.step * column + line.begin)
             with far:  # steps would lose what is left in the middle, and infinity would end as no number
                 width = self.width.to(F64)
-                for place, line in zip(places, row.lines, strict=True):
-                    place.set(line.growth * (column * 2 + 1 - width) / width + line.middle)
-        found = [place.get() for place in places]
-        return self._divide(found) if self.variant.kind == PROJECTIVE else (found, None)
+                places = [line.growth * (column * 2 + 1 - width) / width + line.middle for line in row.lines]
+                if linear:
+                    places, unknown = _clamped(places)
+                    missing.set(unknown)
+                for place, value in zip(found, places, strict=True):
+                    place.set(value)
+        places = [place.get() for place in found]
+        return self._places(places, missing.get()) if linear else self._divide(places)
 
-    def _divide(self, found: list[Value]) -> tuple[list[Value], Value]:
+    def _divide(self, found: list[Value]) -> Places:
         *places, weight = found
         behind = weight <= HORIZON  # false for what is not a number, which stays so
         inverse = 1 / choose(behind, 1, weight)
@@ -111,11 +136,19 @@ class Positions:
             choose(behind, job.scale[axis].spread() * FAR_OUTSIDE, place * inverse) + job.shift[axis]
             for axis, place in enumerate(places)
         ]
-        return divided, choose(behind, 0, inverse)
+        return self._places(*_clamped(divided), choose(behind, 0, inverse))
 
-    def _given(self, m: Value, group: Group) -> list[Value]:
-        job, dims, element = self.job, self.variant.dims, self.variant.element
-        points = self.kernel.pointer(job.source, element).at(m * job.source_step[0])
+    def _places(self, along: list[Value], missing: Value, inverse: Value | None = None) -> Places:
+        centres = [self._centre(place) for place in along]
+        fractions = [(place - centre).to(self.variant.element) for place, centre in zip(along, centres, strict=True)]
+        return Places(along, [centre.to(I32) for centre in centres], fractions, missing, inverse)
+
+    def _centre(self, position: Value) -> Value:
+        """The pixel from which fractions are counted."""
+        return position.floor() if self.variant.taps % 2 == 0 else (position - 0.5).floor() + 1
+
+    def _given(self, group: Group) -> list[Value]:
+        job, dims, element, points = self.job, self.variant.dims, self.variant.element, self._points
         if self.variant.kind == APART:
             first = points.at(group.first)
             places = [self.kernel.read(first.at(job.source_step[1] * axis), group.length) for axis in range(dims)]
@@ -126,3 +159,13 @@ class Positions:
             place.times(scale.to(element)).plus(shift.to(element))
             for place, scale, shift in zip(places, job.scale, job.shift, strict=False)
         ]
+
+
+def _clamped(positions: list[Value]) -> tuple[list[Value], Value]:
+    """Positions that are not too far away for 32 bits, and which samples have none."""
+    missing: Value | None = None
+    for position in positions:
+        unknown = ~position.is_(position)
+        missing = unknown if missing is None else missing | unknown
+    assert missing is not None
+    return [position.most(-FURTHEST).least(FURTHEST) for position in positions], missing

@@ -57,13 +57,15 @@ class Region:
             choose(filled | border & (high < size), high.to(F64) + after, ANYWHERE),
         )
 
-    def rows(self, m: Value) -> tuple[Value, Value]:
-        """The rows of the output of set `m` that may touch it: from and to."""
+    def rows(self) -> tuple[Value, Value]:
+        """The rows of the output that may touch it: from and to."""
         height = self.job.target[1] * self.job.target[2]
+        if self.variant.kind == LINEAR:  # in each row the same
+            self._inverses = [1 / line.step for line in self._positions.row(self.kernel.number(0)).lines]
         if self.variant.kind != LINEAR or self.variant.dims != 2:
             return self.kernel.number(0), height
         first, second, last = (
-            self._positions.row(m, row) for row in (self.kernel.number(0), self.kernel.number(1), height - 1)
+            self._positions.row(row) for row in (self.kernel.number(0), self.kernel.number(1), height - 1)
         )
         (x, y), across = first.lines, [b.begin - a.begin for a, b in zip(first.lines, second.lines, strict=True)]
         # A position is begin + column step + row across; of these, row is solved for.
@@ -89,19 +91,40 @@ class Region:
             return self.kernel.number(0), width
         begin, end = self.kernel.variable(self.kernel.number(0)), self.kernel.variable(width)
         assert row.near is not None
-        with self.kernel.when(row.near & self._is_narrow()):
-            least, most = self.kernel.number(0.0, F64), width.to(F64)
-            for axis, bounds in enumerate(self._bounds):
-                for bound, sign in zip(bounds, (1, -1), strict=True):
-                    start, step = self._excess(row, axis, bound)
-                    root = -1 * start / step
-                    rises, falls = step * sign > 0, step * sign < 0
-                    never = ~rises & ~falls & (start * sign < 0)
-                    least = least.most(choose(rises, root, -1.0))
-                    most = choose(never, 0.0, most.least(choose(falls, root, ANYWHERE)))
+        # Where an image is one region, few samples are elsewhere, and to have as many in each row is faster.
+        with self.kernel.when((self.job.tiles > 1) & row.near & self._is_narrow()):
+            least, most = self._interval(row) if self.variant.kind == LINEAR else self._projective_interval(row)
             begin.set(_clipped(least.floor(), width))
             end.set(_clipped(most.floor() + 1, width))
         return begin.get(), end.get()
+
+    def _interval(self, row: Row) -> tuple[Value, Value]:
+        """Between which columns all coordinates of a row are between their bounds; none, if it ends before it begins.
+
+        Where a coordinate does not change, it crosses its bounds at infinity, or is on one of them and nothing is known.
+        """
+        least, most = self.kernel.number(0.0, F64), self.job.target[0].to(F64)
+        for line, inverse, bounds in zip(row.lines, self._inverses, self._bounds, strict=True):
+            one, other = ((bound - line.begin) * inverse for bound in bounds)
+            least, most = one.least(other).most(least), one.most(other).least(most)  # what is not a number loses
+        return least, most
+
+    def _projective_interval(self, row: Row) -> tuple[Value, Value]:
+        """The same; each bound is crossed in a direction of its own."""
+        least, most = self.kernel.number(0.0, F64), self.job.target[0].to(F64)
+        weight = row.lines[-1]
+        for line, shift, bounds in zip(row.lines, self.job.shift, self._bounds, strict=False):
+            for bound, sign in zip(bounds, (1, -1), strict=True):
+                # By how much the first position exceeds the bound, and by how much more each following; both times the
+                # homogeneous coordinate, which is positive where anything is read.
+                start = line.begin - (bound - shift) * weight.begin
+                step = line.step - (bound - shift) * weight.step
+                rises, falls = step * sign > 0, step * sign < 0
+                never = ~rises & ~falls & (start * sign < 0)
+                root = -1 * start / step
+                least = least.most(choose(rises, root, -1.0))
+                most = choose(never, 0.0, most.least(choose(falls, root, ANYWHERE)))
+        return least, most
 
     def _is_narrow(self) -> Value:
         """A projective map sends samples far away which are behind its horizon; there may be a border."""
@@ -111,17 +134,6 @@ class Region:
         for axis in range(1, self.variant.dims):
             rules = rules | self.job.padding[axis]
         return rules.is_(FILL)
-
-    def _excess(self, row: Row, axis: int, bound: Value) -> tuple[Value, Value]:
-        """By how much the first position of a row exceeds a bound, and by how much more each following.
-
-        For a projective map both times the homogeneous coordinate, which is positive where anything is read.
-        """
-        line = row.lines[axis]
-        if self.variant.kind == LINEAR:
-            return line.begin - bound, line.step
-        weight, bound = row.lines[-1], bound - self.job.shift[axis]
-        return line.begin - bound * weight.begin, line.step - bound * weight.step
 
 
 def _clipped(place: Value, count: Value) -> Value:

@@ -6,33 +6,23 @@ which is faster than to load pixels for each sample. It takes an instruction tha
 vectors, which processors with AVX-512 have.
 """
 
-import torch
-from torch import Tensor
-
 from . import compiled
 from .job import BORDER
 from .lanes import I32, I64, LANES, Kernel, Value, Variable, choose
 from .planes import Planes
-from .reference import FURTHEST
+from .positions import Places
 from .taps import Taps
 from .tiles import Group
-from .variant import PLANES, Variant
+from .variant import Variant
 
 # Rows of a strip with more of which it is faster to load pixels one by one: for one channel, and for more.
 MOST_ROWS = {2: (4, 6), 4: (8, 10)}  # for so many taps
 MOST_ROWS_AT_EDGES = 12  # where pixels one by one take longer
 
 
-def fit(image: Tensor, layout: str, taps: int) -> bool:
-    """Whether a kernel may use them."""
-    return (
-        image.dtype == torch.float32
-        and image.ndim == 4
-        and image.stride(-1) == 1
-        and layout == PLANES
-        and taps in MOST_ROWS
-        and compiled.can("avx512f")
-    )
+def pay(taps: int, *, gathers: bool) -> bool:
+    """Whether kernels of so many taps gain by them: two are faster to gather, where that is fast."""
+    return taps in MOST_ROWS and not (taps == 2 and gathers) and compiled.can("avx512f")
 
 
 class Strips:
@@ -52,17 +42,15 @@ class Strips:
         self.follows = (self.job.padding[0] <= BORDER) & (self.job.padding[1] <= BORDER)
         self.most = MOST_ROWS[variant.taps][variant.block > 1]
 
-    def cover(self, positions: list[Value], *, inside: bool) -> Value:
+    def cover(self, places: Places, *, inside: bool) -> Value:
         """Whether a strip holds all taps of a group; true or false. The outermost samples say where it would be.
 
         Args:
-            positions: along x and y.
+            places: of its samples.
             inside: whether the image has all of the taps. If not, a strip holds what is read instead of them.
         """
         taps, width = self.variant.taps, self.job.size[0].to(I32)
-        if not inside:  # what is not a number is far away, too
-            positions = [position.least(FURTHEST).most(-FURTHEST) for position in positions]
-        columns, row = (self.taps.centre(position).to(I32) - self.variant.before for position in positions)
+        columns, row = (centre - self.variant.before for centre in places.centres)
         left, self.top = (first.lane(0).least(first.lane(LANES - 1)) for first in (columns, row))
         self.count = row.lane(0).most(row.lane(LANES - 1)) - self.top + taps
         # Where the second vector begins: in narrow images it overlaps the first.

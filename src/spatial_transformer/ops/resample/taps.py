@@ -7,9 +7,9 @@ taps are inside of the image, `Anywhere` for the others.
 
 from collections.abc import Callable, Sequence
 
-from .job import BORDER, REFLECTION, WRAP
+from .job import BORDER, FILL, REFLECTION, WRAP
 from .lanes import F64, I32, I64, LANES, Kernel, Value, choose, joined
-from .positions import Positions
+from .positions import Places, Positions
 from .reference import FURTHEST
 from .variant import Variant
 
@@ -126,57 +126,52 @@ class Taps:
     def __init__(self, positions: Positions, *, slopes: bool) -> None:
         self.kernel, self.variant, self.job = positions.kernel, positions.variant, positions.job
         self.weights = Weights(self.kernel, self.variant, slopes=slopes)
-        self.region = [(self.kernel.number(0), self.job.size[axis]) for axis in range(self.variant.dims)]
+        self._whole = [(self.kernel.number(0), self.job.size[axis]) for axis in range(self.variant.dims)]
+        self.region = self._whole
         integers = self.kernel.lanes(self.variant.integer).type
         self._reach = self.kernel.room(integers, self.variant.dims * self.variant.taps)
         self.places = self.kernel.room(I64, LANES)  # of the first tap of each sample, or of another, in memory
 
-    def centre(self, position: Value) -> Value:
-        """The pixel from which fractions are counted."""
-        return position.floor() if self.variant.taps % 2 == 0 else (position - 0.5).floor() + 1
-
-    def are_inside(self, positions: list[Value], *, whole: bool = False) -> Value:
+    def are_inside(self, places: Places, *, whole: bool = False) -> Value:
         """Which samples have all their taps inside: of the region, or of the whole image."""
-        before, taps, inside = self.variant.before, self.variant.taps, None
-        for axis, position in enumerate(positions):
-            centre = self.centre(position)
-            low, high = (self.kernel.number(0), self.job.size[axis]) if whole else self.region[axis]
-            least, most = (low + before).to(position.element), (high + (before - taps)).to(position.element)
-            here = (centre >= least) & (centre <= most)
+        taps, inside = self.variant.taps, None
+        for axis, (low, high) in enumerate(self._whole if whole else self.region):
+            first = places.centres[axis] - (low + self.variant.before).to(I32)
+            here = first.counts_in((high - low + (1 - taps)).most(0).to(I32))
             inside = here if inside is None else inside & here
         assert inside is not None
         return inside
 
-    def are_outside(self, positions: list[Value]) -> Value:
+    def are_outside(self, places: Places) -> Value:
         """Which samples have no tap inside: what is there is filled, or in another region."""
-        before, taps, outside = self.variant.before, self.variant.taps, None
-        for axis, position in enumerate(positions):
-            centre, (low, high) = self.centre(position), self.region[axis]
-            least, most = (low + (before - taps)).to(position.element), (high + before).to(position.element)
-            away = (centre <= least) | (centre >= most)
-            filled = self.job.padding[axis].is_(0).spread()
-            # Where an image is not filled around, what is inside of it but away from a region is still in another.
-            within = (centre >= before) & (centre <= (self.job.size[axis] + (before - taps)).to(position.element))
-            away = away & (filled | within)
+        taps, outside = self.variant.taps, None
+        for axis, (low, high) in enumerate(self.region):
+            last = places.centres[axis] - (low + (self.variant.before - taps + 1)).to(I32)
+            away, filled = ~last.counts_in((high - low + (taps - 1)).to(I32)), self.job.padding[axis].is_(FILL)
+            if self.region is self._whole:
+                away = away & filled.spread()
+            else:  # where an image is not filled around, what is inside of it but not of a region is still in another
+                away = away & (filled.spread() | self._are_within(places.centres[axis], axis))
             outside = away if outside is None else outside | away
         assert outside is not None
         return outside
 
-    def fraction(self, position: Value) -> Value:
-        """How far it is behind the centre."""
-        return (position - self.centre(position)).to(self.variant.element)
+    def _are_within(self, centre: Value, axis: int) -> Value:
+        """Which samples have all their taps in the image along an axis."""
+        first = centre - self.variant.before
+        return first.counts_in((self.job.size[axis] + (1 - self.variant.taps)).most(0).to(I32))
 
-    def inside(self, positions: list[Value], direction: list[Value]) -> None:
+    def inside(self, places: Places, direction: list[Value]) -> None:
         """Weigh the taps of a group that is inside, and find where the first of each sample lies in memory."""
-        first, fractions = None, [self.fraction(position) for position in positions]
-        for axis, position in enumerate(positions):
-            centre = self.centre(position)
-            pixel = (centre.to(I32) - self.variant.before).to(self.variant.integer)
-            offset = self._offset(pixel, axis)
+        first: Value | None = None
+        for axis, centre in enumerate(places.centres):
+            offset = self._offset((centre - self.variant.before).to(self.variant.integer), axis)
             first = offset if first is None else first + offset
         assert first is not None
-        self.weights.weigh(fractions, direction, [None] * self.variant.dims)
-        self.kernel.spill(first.to(I64), self.places)
+        self.weights.weigh(places.fractions, direction, [None] * self.variant.dims)
+        self._first = first
+        if not self.variant.gathers:
+            self.kernel.spill(first.to(I64), self.places)
 
     def _offset(self, pixel: Value, axis: int) -> Value:
         if axis == 0 and self.variant.unit:
@@ -192,21 +187,14 @@ class Taps:
         along_x = tap % taps
         return shift + (along_x if self.variant.unit else step[0] * along_x)
 
-    def anywhere(self, positions: list[Value], direction: list[Value]) -> Value:
-        """Weigh the taps of any group, and find where each is; returns which samples have no position."""
-        fractions, far, nowhere = [], [], None
-        for axis, position in enumerate(positions):
-            missing = ~position.is_(position)
-            nowhere = missing if nowhere is None else nowhere | missing
-            clamped = choose(missing, 0, position).most(-FURTHEST).least(FURTHEST)
-            centre = self.centre(clamped)
-            fractions.append((clamped - centre).to(self.variant.element))
-            first = centre.to(I32) - self.variant.before
+    def anywhere(self, places: Places, direction: list[Value]) -> None:
+        """Weigh the taps of any group, and find where each is."""
+        far = []
+        for axis, centre in enumerate(places.centres):
+            first = centre - self.variant.before
             far.append((first < MARGIN - int(FURTHEST)) | (first > int(FURTHEST) - MARGIN))
             self._find(first, axis)
-        assert nowhere is not None
-        self.weights.weigh(fractions, direction, far)
-        return nowhere
+        self.weights.weigh(places.fractions, direction, far)
 
     def _find(self, first: Value, axis: int) -> None:
         """Where the taps along an axis lie in memory; OUTSIDE where nothing is."""
@@ -248,12 +236,17 @@ class Taps:
         """Hand the value of each tap of a group that is inside to `use(tap, value)`."""
         taps, rows = self.variant.taps, self.variant.rows
         wide = taps if self.variant.unit and taps in (1, 2, 4) else 1  # so many are read at once
+        if self.variant.gathers:
+            wide = min(wide, 2)
         together = rows if rows * taps <= 8 else 1  # so many rows share the work of finding places
 
         def read(row: int | Value) -> None:
             numbers = [(row + i) * taps + tap for i in range(together) for tap in range(0, taps, wide)]
             lines = [channel.at(self.shift(number)) for number in numbers]
-            read = self._gather(lines, self.places, wide)
+            if self.variant.gathers:
+                read = [line.gather_pairs(self._first) if wide == 2 else line.gather(self._first) for line in lines]
+            else:
+                read = self._gather(lines, self.places, wide)
             for number, found in zip(numbers, read, strict=True):
                 for tap in range(wide):
                     use(number + tap, found.pick(range(tap, LANES * wide, wide)))
@@ -265,6 +258,9 @@ class Taps:
 
         def read(tap: int | Value) -> None:
             offset, there = self.reach(tap)
+            if self.variant.gathers:
+                use(tap, channel.gather(offset, there, fill.spread()))
+                return
             self.kernel.spill(offset.to(I64), self.places)
             (found,) = self._gather([channel], self.places, 1)
             use(tap, choose(there, found, fill.spread()))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from .lanes import I64, LANES, Kernel, Value
+from .lanes import I32, LANES, Kernel, Value
 
 
 class Line(NamedTuple):
@@ -99,5 +99,6 @@ def groups(kernel: Kernel, row: Row, begin: Value, end: Value) -> Iterator[Group
     count, last = width.least(LANES), (width - LANES).most(0)
     with kernel.loop(begin, end, LANES) as column:
         start = column.least(last)
-        lane = kernel.counting(I64)
-        yield Group(row, start, count, (lane >= column - start) & (lane < count.least(end - start)))
+        lane = kernel.counting(I32)
+        fresh = (lane >= (column - start).to(I32)) & (lane < count.least(end - start).to(I32))
+        yield Group(row, start, count, fresh)

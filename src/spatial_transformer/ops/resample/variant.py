@@ -23,6 +23,7 @@ class Variant(NamedTuple):
             CELLS, for `push`, as PLANES, but by way of a copy with four numbers for a pixel.
         block: how many channels a task deals with; of PIXELS, how many are in a vector.
         strips: whether samples that lie close together may be taken from whole rows.
+        gathers: whether the pixels of a group are loaded by one instruction.
         dense: whether samples next to each other in a row are so in memory, and for PLANES and CELLS pixels too.
     """
 
@@ -35,6 +36,7 @@ class Variant(NamedTuple):
     layout: str
     block: int
     strips: bool
+    gathers: bool
     dense: bool
 
     @property
