@@ -12,6 +12,7 @@ import math
 import operator
 from collections.abc import Sequence
 
+from . import compiled
 from .job import FILL
 from .lanes import I32, I64, LANES, Kernel, Value, choose, joined
 from .pixels import transposed
@@ -23,7 +24,8 @@ from .tiles import Group
 from .variant import Variant
 
 CORNERS = 4
-BYTES = 2**19  # of the cells of a region
+SHARE = 1 / 2  # of the second-level cache, which the cells of a region take
+NARROW = 256  # columns; short rows would leave groups of samples that are not full
 
 
 def fit(variant: Variant) -> bool:
@@ -33,8 +35,8 @@ def fit(variant: Variant) -> bool:
 
 def region(variant: Variant, size: Sequence[int]) -> tuple[int, int]:
     """Columns and rows of the regions of an image whose cells fit in the second-level cache."""
-    most = BYTES // (CORNERS * channels_of(variant.block) * (8 if variant.double else 4))
-    across = min(size[0], max(128, math.isqrt(most)))
+    most = int(SHARE * compiled.near_cache()) // (CORNERS * channels_of(variant.block) * (8 if variant.double else 4))
+    across = min(size[0], max(NARROW, math.isqrt(most)))
     high = max(1, most // (across + 1) - 1)
     count = max(1, -(-size[1] // high))
     return across, max(1, -(-size[1] // count))
@@ -59,17 +61,18 @@ class Cells:
         self.kernel, self.variant, self.samples, self.taps, self.job = kernel, variant, samples, taps, kernel.job
         self.channels = channels_of(variant.block)
         self.cell = CORNERS * self.channels  # numbers: corner after corner
-        self.width = self.job.region[0] + 1  # cells along a row
+        self.width = (self.job.region[0] + 4) // 4 * 4  # cells along a row: one more than pixels, in whole vectors
         self.size = self.width * (self.job.region[1] + 1) * self.cell
         self._cells = kernel.heap(variant.element, self.size + LANES * self.cell)
-        self._weights = kernel.room(variant.element, LANES * CORNERS)
-        self._gradients = kernel.room(variant.element, LANES * self.channels)
+        self._clear(kernel.number(0), self.size)
         self.filled = self.job.padding[0].is_(FILL) & self.job.padding[1].is_(FILL)
 
     def begin(self, image: Value) -> None:
-        """Turn to a region of an image."""
+        """Turn to a region of an image; all cells are zero."""
         self.image = image
-        with self.kernel.loop(0, self.size, LANES) as i:
+
+    def _clear(self, begin: Value, end: Value) -> None:
+        with self.kernel.loop(begin, end, LANES) as i:
             self._cells.at(i).store(self.kernel.lanes(self.variant.element))
 
     def push(self, m: Value, group: Group, places: Places, direction: list[Value], wanted: Value) -> None:
@@ -84,12 +87,13 @@ class Cells:
         gradients = [choose(wanted, gradient, 0) for gradient in self._gradients_of(m, group)]
         if self.channels == 1:
             weights = [weight * gradients[0] for weight in weights]
-        else:
-            self._spill(gradients, self._gradients)
-        self._spill(weights, self._weights)
+        weights, gradients = transposed(weights), transposed(gradients)
         for lane in SPREAD:
-            here = self._cells.at(self.taps.places.at(lane).load())
-            here.store(here.load(self.cell) + self._product(lane))
+            here, added = self._cells.at(self.taps.places.at(lane).load()), _of_sample(lane, weights)
+            if self.channels > 1:  # corner after corner
+                corners = added.pick([corner for corner in range(CORNERS) for _ in range(self.channels)])
+                added = corners * _of_sample(lane, gradients).pick([*range(self.channels)] * CORNERS)
+            here.store(here.load(self.cell) + added)
 
     def _gradients_of(self, m: Value, group: Group) -> list[Value]:
         """Of each channel; there may be fewer than there is room for."""
@@ -99,37 +103,23 @@ class Cells:
             read.append(self.kernel.read(channel, group.length, step=self.samples.step))
         return read + [self.kernel.lanes(self.variant.element)] * (self.channels - self.variant.block)
 
-    def _spill(self, vectors: list[Value], room: Value) -> None:
-        """Put into memory what each sample has in some vectors, side by side; of `_numbers` to find."""
-        for number, vector in enumerate(transposed(vectors)):
-            self.kernel.spill(vector, room.at(number * LANES))
-
-    def _numbers(self, lane: int, count: int, room: Value) -> Value:
-        """What a sample has in so many vectors that were spilled."""
-        return room.at(lane % count * LANES + lane // count * count).load(count)
-
-    def _product(self, lane: int) -> Value:
-        """What a sample adds to its cell: weights of corners times gradients of channels."""
-        weights = self._numbers(lane, CORNERS, self._weights)
-        if self.channels == 1:
-            return weights
-        gradients = self._numbers(lane, self.channels, self._gradients)
-        corners = [corner for corner in range(CORNERS) for _ in range(self.channels)]
-        return weights.pick(corners) * gradients.pick([*range(self.channels)] * CORNERS)
-
     def end(self) -> None:
         """Sum cells to pixels; where nothing but what is inside was filled in, something may be there already."""
         (left, right), (top, bottom) = self.taps.region
         width = right - left
         count, last = width.least(LANES), (width - LANES).most(0)
-        with self.kernel.loop(top, bottom) as y, self.kernel.loop(0, width, LANES) as column:
-            start = column.least(last)
-            fresh = self.kernel.counting(I64) >= column - start
-            totals = self._totals(self._cells.at(((y - top) * self.width + start) * self.cell))
-            for total, c in zip(totals, self.samples.channels(), strict=True):
-                to = self.image.at(c * self.job.channel_step + y * self.job.step[1] + left + start)
-                more = self.kernel.read(to, count) + choose(fresh, total, 0)
-                self.kernel.write(to, choose(self.filled, total, more), count)
+        line = self.width * self.cell
+        with self.kernel.loop(top, bottom) as y:
+            with self.kernel.loop(0, width, LANES) as column:
+                start = column.least(last)
+                fresh = self.kernel.counting(I64) >= column - start
+                totals = self._totals(self._cells.at((y - top) * line + start * self.cell))
+                for total, c in zip(totals, self.samples.channels(), strict=True):
+                    to = self.image.at(c * self.job.channel_step + y * self.job.step[1] + left + start)
+                    more = self.kernel.read(to, count) + choose(fresh, total, 0)
+                    self.kernel.write(to, choose(self.filled, total, more), count)
+            self._clear((y - top) * line, (y - top + 1) * line)  # while it is near
+        self._clear((bottom - top) * line, (bottom - top + 1) * line)
 
     def _totals(self, cell: Value) -> list[Value]:
         """The channels of pixels, next to each other, of which this is the cell to the upper left of the first."""
@@ -145,6 +135,13 @@ class Cells:
         ]
         total = joined(pixels)
         return [total.pick(range(c, LANES * self.channels, self.channels)) for c in range(self.variant.block)]
+
+
+def _of_sample(lane: int, squares: list[Value]) -> Value:
+    """What a sample has in vectors that have been `transposed`."""
+    count = len(squares)
+    first = lane // count * count
+    return squares[lane % count].pick(range(first, first + count))
 
 
 def _sum(values: list[Value]) -> Value:

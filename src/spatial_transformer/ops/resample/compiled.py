@@ -103,6 +103,16 @@ def gathers() -> bool:
 
 
 @functools.cache
+def near_cache() -> int:
+    """Bytes of the second-level cache of a core; a common size where the system does not say."""
+    try:
+        found = os.sysconf("SC_LEVEL2_CACHE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        found = 0
+    return found if found > 0 else 2**20
+
+
+@functools.cache
 def _processor() -> tuple[str, str]:
     """Its name, and what it can do."""
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
