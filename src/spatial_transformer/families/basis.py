@@ -15,15 +15,19 @@ def move(points: Tensor, displacements: Tensor, basis: Tensor) -> Tensor:
     Returns:
         (N, K, D), coordinate by coordinate in memory.
     """
-    planes = points.mT  # (1 | N, D, K)
-    if len(basis) != 1:
-        return torch.baddbmm(planes, displacements.mT, basis).mT
-    # The batch shares the basis: for each coordinate one product of matrices, added to the points in one go.
-    by_coordinate = displacements.movedim(-1, 0)  # (D, N, C)
-    moved = torch.baddbmm(planes[0][:, None], by_coordinate, basis.expand(len(by_coordinate), -1, -1))  # (D, N, K)
-    return moved.movedim(0, -1)
+    if len(basis) == 1 and len(points) == 1:
+        return move_on_grid(displacements, for_grid(points, basis)[0])
+    return torch.baddbmm(points.mT, displacements.mT, basis).mT
 
 
-def for_grid(points: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-    """What to keep of (1, K, D) points and a (1, C, K) basis, to be given to `move` again and again."""
-    return points.mT.contiguous().mT, basis.contiguous()
+def for_grid(points: Tensor, basis: Tensor) -> tuple[Tensor]:
+    """What `move_on_grid` takes, of (1, K, D) points and a (1, C, K) basis: (C + D, K), the points below the basis."""
+    return (torch.cat([basis, points.mT], dim=1)[0],)
+
+
+def move_on_grid(displacements: Tensor, stacked: Tensor) -> Tensor:
+    """`move` points that the batch shares: one product of matrices, which adds the points as well."""
+    count, _, dims = displacements.shape
+    unit = torch.eye(dims, dtype=displacements.dtype, device=displacements.device)  # a coordinate of the points each
+    by_coordinate = torch.cat([displacements.movedim(-1, 0), unit[:, None].expand(-1, count, -1)], dim=2)
+    return (by_coordinate.flatten(0, 1) @ stacked).unflatten(0, (dims, count)).movedim(0, -1)  # (N, K, D)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import checks
 from .base import Family
-from .basis import for_grid, move
+from .basis import for_grid, move_on_grid
 from .kept import kept
 from .lattice import as_field, lattice_points, lattice_position
 
@@ -62,9 +62,9 @@ class PiecewiseAffine(Family):
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
         if math.prod(self.control) * math.prod(size) > LARGEST_BASIS:
             return super()._on_grid(theta, size)
-        points, basis = kept(self, size, theta, lambda points: for_grid(points, self._basis(points)))
+        (stacked,) = kept(self, size, theta, lambda points: for_grid(points, self._basis(points)))
         displacements = (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))
-        return move(points, displacements, basis).unflatten(1, size)
+        return move_on_grid(displacements, stacked).unflatten(1, size)
 
     def _basis(self, points: Tensor) -> Tensor:
         """How far the displacement of each vertex moves (1, K, D) points: (1, vertices, K)."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .. import checks
 from .base import Family, full_precision
-from .basis import for_grid, move
+from .basis import for_grid, move, move_on_grid
 from .kept import kept
 from .lattice import lattice_points
 
@@ -84,8 +84,8 @@ class ThinPlateSpline(Family):
         return move(points, self._displacements(theta), self._basis(points, theta))
 
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        points, basis = kept(self, size, theta, lambda points: for_grid(points, self._basis(points, theta)))
-        return move(points, self._displacements(theta), basis).unflatten(1, size)
+        (stacked,) = kept(self, size, theta, lambda points: for_grid(points, self._basis(points, theta)))
+        return move_on_grid(self._displacements(theta), stacked).unflatten(1, size)
 
     def _basis(self, points: Tensor, like: Tensor) -> Tensor:
         """How far the displacement of each control point moves points (1 | N, K, D): (1 | N, K_control, K)."""
