@@ -23,8 +23,10 @@ from .variant import CELLS, PACKED, PIXELS, PLANES, Variant
 MANY_CHANNELS = 8
 # So many of them are dealt with at a time where they are neither next to each other nor copied so.
 FEW_CHANNELS = 4
-# Columns and rows of a tile of the output; of given points, that many in all.
+# Columns and rows of a tile of the output; of given points, that many in all. Tiles of large batches are higher: in all
+# there are enough, and the fewer an image has, the fewer sums there are to be added.
 TILE, POINTS_OF_TILE = (512, 16), 2048
+HIGHER = 16  # times as high for so many images, at most as many times
 # An image with more bytes than this does not stay in the second-level cache: what it will be asked for so many rows of
 # the output below is fetched ahead.
 NEAR, AHEAD = 2**20, 8
@@ -225,7 +227,8 @@ def _plan(
     if layout == PACKED:  # a copy of an image is worth one task
         tile, step = (output[0], rows), _steps(size, block)
     else:
-        tile, step = TILE if target else (POINTS_OF_TILE, 1), image.stride[:1:-1]
+        higher = max(1, min(HIGHER, count // HIGHER))
+        tile, step = (TILE[0], TILE[1] * higher) if target else (POINTS_OF_TILE, 1), image.stride[:1:-1]
     across = -(-output[0] // tile[0])
     tiles, region = across * -(-rows // tile[1]), (0, 0, 0)
     work = min(tile[0], output[0]) * min(tile[1], rows) * channels // blocks

@@ -266,14 +266,14 @@ class _MatrixGradient:
     """Sums the gradients of positions to that of the matrix they come from, in float64.
 
     For each row of the matrix: the sums over the samples of a tile of the gradient itself, and of the gradient times
-    each coordinate of the sample's place in the output.
+    each coordinate of the sample's place in the output; along x, until the tile is finished, times its column.
     """
 
     def __init__(self, kernel: Kernel, variant: Variant) -> None:
         self.kernel, self.variant = kernel, variant
         self.height = variant.dims + (variant.kind == PROJECTIVE)
         zero = kernel.lanes(F64)
-        self._row = [[kernel.variable(zero) for _ in range(2)] for _ in range(self.height)]  # along x, and plain
+        self._row = [kernel.variable(zero) for _ in range(self.height)]  # gradients themselves
         self._total = [[kernel.variable(zero) for _ in range(variant.dims + 1)] for _ in range(self.height)]
 
     def begin(self) -> None:
@@ -282,12 +282,10 @@ class _MatrixGradient:
                 entry.set(self.kernel.lanes(F64))
 
     def begin_row(self) -> None:
-        for entries in self._row:
-            for entry in entries:
-                entry.set(self.kernel.lanes(F64))
+        for plain in self._row:
+            plain.set(self.kernel.lanes(F64))
 
     def add(self, number: Value, slopes: list[Value], group: Group, places: Places) -> None:
-        """Sum the gradients themselves, and times the column."""
         values = [choose(group.fresh, slope, 0).to(F64) for slope in slopes]
         if places.inverse is not None:  # the homogeneous coordinate divides all others
             last = self.kernel.lanes(F64)
@@ -295,23 +293,22 @@ class _MatrixGradient:
                 last = last - value * (place - shift)
             values = [value * places.inverse for value in [*values, last]]
         column = self.kernel.counting(F64) + group.start.to(F64)
-        for (along, plain), value in zip(self._row, values, strict=True):
+        for (along, *_), plain, value in zip(self._total, self._row, values, strict=True):
             along.add(value * column)
             plain.add(value)
 
     def end_row(self, row: Row) -> None:
-        job, width = self.kernel.job, self.kernel.job.target[0].to(F64)
-        for axis, (total, (along, plain)) in enumerate(zip(self._total, self._row, strict=True)):
-            scale = job.scale[axis] if axis < self.variant.dims else self.kernel.number(1, F64)
-            whole = plain.get() * scale
-            total[0].add((along.get() * (scale * 2) + whole * (1 - width)) / width)
-            for entry, coordinate in zip(total[1:], row.across, strict=False):
-                entry.add(whole * coordinate)
-            total[-1].add(whole)
+        for (_, *others, whole), plain in zip(self._total, self._row, strict=True):
+            for entry, coordinate in zip(others, row.across, strict=True):
+                entry.add(plain.get() * coordinate)
+            whole.add(plain.get())
 
     def end(self, task: Value) -> None:
-        columns = self.variant.dims + 1
-        to = self.kernel.pointer(self.kernel.job.result, F64).at(task * (self.height * columns))
+        job, columns, width = self.kernel.job, self.variant.dims + 1, self.kernel.job.target[0].to(F64)
+        to = self.kernel.pointer(job.result, F64).at(task * (self.height * columns))
         for i, entries in enumerate(self._total):
-            for j, entry in enumerate(entries):
-                to.at(i * columns + j).store(entry.get().sum())
+            scale = job.scale[i] if i < self.variant.dims else self.kernel.number(1, F64)
+            column, *others, whole = (entry.get().sum() * scale for entry in entries)
+            x = (column * 2 + whole * (1 - width)) / width
+            for j, entry in enumerate([x, *others, whole]):
+                to.at(i * columns + j).store(entry)

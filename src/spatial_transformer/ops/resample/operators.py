@@ -116,7 +116,7 @@ def pull(
         (M, C, K), or (M, C, *target).
     """
     if torch.compiler.is_compiling():  # which does not look into functions with forward derivatives
-        return _ops.pull(image, source, direction, index, list(target), *how)
+        return _ops.pull.default(image, source, direction, index, list(target), *how)
     return _apply(_Pull, image, source, direction, index, _Rest(list(target), how))
 
 
@@ -132,7 +132,7 @@ def push(
 ) -> Tensor:
     """Images, (N, C, *size) with `shape` = (N, *size), to which (M, C, K) samples are added where `pull` reads."""
     if torch.compiler.is_compiling():
-        return _ops.push(samples, source, direction, index, list(target), *how, list(shape))
+        return _ops.push.default(samples, source, direction, index, list(target), *how, list(shape))
     return _apply(_Push, samples, source, direction, index, _Rest(list(target), how, list(shape)))
 
 
@@ -148,7 +148,7 @@ def slope(
 ) -> Tensor:
     """The gradient of <samples, pull(image, source)> with respect to `source`, in its shape."""
     if torch.compiler.is_compiling():
-        return _ops.slope(samples, image, source, direction, index, list(target), *how)
+        return _ops.slope.default(samples, image, source, direction, index, list(target), *how)
     return _apply(_Slope, samples, image, source, direction, index, _Rest(list(target), how))
 
 
@@ -177,7 +177,7 @@ class _Pull(torch.autograd.Function):
     def forward(*arguments: Any) -> Tensor:
         *tensors, rest = arguments
         with torch._C._AutoDispatchBelowAutograd():  # which is what this class does
-            return _ops.pull(*tensors, *rest.arguments)
+            return _ops.pull.default(*tensors, *rest.arguments)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -233,7 +233,7 @@ class _Push(torch.autograd.Function):
     def forward(*arguments: Any) -> Tensor:
         *tensors, rest = arguments
         with torch._C._AutoDispatchBelowAutograd():  # which is what this class does
-            return _ops.push(*tensors, *rest.arguments)
+            return _ops.push.default(*tensors, *rest.arguments)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -278,7 +278,7 @@ class _Slope(torch.autograd.Function):
     def forward(*arguments: Any) -> Tensor:
         *tensors, rest = arguments
         with torch._C._AutoDispatchBelowAutograd():  # which is what this class does
-            return _ops.slope(*tensors, *rest.arguments)
+            return _ops.slope.default(*tensors, *rest.arguments)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -445,7 +445,7 @@ def _fold_image(image: Tensor, dim: int | None, index: Any, index_dim: int | Non
 def _(info: Any, dims: Any, image: Tensor, source: Tensor, direction: Any, index: Any, *how: Any) -> tuple[Tensor, int]:
     size = info.batch_size
     image, index = _fold_image(image, dims[0], index, dims[3], size)
-    result = _ops.pull(image, _fold(source, dims[1], size), _fold(direction, dims[2], size), index, *how)
+    result = _ops.pull.default(image, _fold(source, dims[1], size), _fold(direction, dims[2], size), index, *how)
     return result.unflatten(0, (size, -1)), 0
 
 
@@ -457,7 +457,7 @@ def _(
     *settings, shape = how
     index = _fold_index(index, dims[3], size, shape[0])
     tensors = [_fold(tensor, dim, size) for tensor, dim in zip((samples, source, direction), dims, strict=False)]
-    return _ops.push(*tensors, index, *settings, [size * shape[0], *shape[1:]]).unflatten(0, (size, -1)), 0
+    return _ops.push.default(*tensors, index, *settings, [size * shape[0], *shape[1:]]).unflatten(0, (size, -1)), 0
 
 
 @torch.library.register_vmap("spatial_transformer::slope", lib=_library)
@@ -469,4 +469,4 @@ def _(
     samples, source, direction = (
         _fold(tensor, dim, size) for tensor, dim in ((samples, dims[0]), (source, dims[2]), (direction, dims[3]))
     )
-    return _ops.slope(samples, image, source, direction, index, *how).unflatten(0, (size, -1)), 0
+    return _ops.slope.default(samples, image, source, direction, index, *how).unflatten(0, (size, -1)), 0

@@ -55,6 +55,9 @@ class Strips:
         self.count = row.lane(0).most(row.lane(LANES - 1)) - self.top + taps
         # Where the second vector begins: in narrow images it overlaps the first.
         second = (width - LANES).least(LANES)
+        # Vectors that lie across two lines of the cache take twice as long, so begin with a line if all taps fit then.
+        last, aligned = columns.lane(0).most(columns.lane(LANES - 1)) + (taps - 1), left & -LANES
+        left = choose(last < aligned + 2 * LANES, aligned, left)
         self.left = left.least(width - LANES - second).most(0)
         self.row, numbers = row - self.top, [columns + tap for tap in range(taps)]
         self.there = [None] * taps if inside else [self._is_there(number, 0) for number in numbers]
