@@ -101,6 +101,8 @@ class Cells:
         for c in range(self.variant.block):
             channel = of.at((self.samples.first + c) * self.job.samples_step[1])
             read.append(self.kernel.read(channel, group.length, step=self.samples.step))
+            with self.kernel.when(self.job.ahead > 0):  # a region sees too little of a row for it to be foreseen
+                channel.at(self.job.ahead * self.job.target[0]).prefetch()
         return read + [self.kernel.lanes(self.variant.element)] * (self.channels - self.variant.block)
 
     def end(self) -> None:
