@@ -1,16 +1,17 @@
-"""The transpose of bilinear sampling, by way of cells.
+"""The transpose of sampling an image, by way of a copy with room for four numbers for each pixel.
 
-A sample adds to four pixels, the corners of the cell it lies in. Samples next to each other share pixels, so one by one
-each addition would wait for the one before. Here every cell has numbers of its own, next to each other, for each of its
-corners and the channels of a block, to which a sample adds in one go; at last every pixel sums the corners that it is
-of the cells around it. Around the region that a task writes is a ring of cells, and what samples add there outside of
-the region is never read.
+Samples next to each other share pixels, so one by one each addition would wait for the one before. In the copy what a
+sample adds to lies together, and what different samples add to is either the same or has nothing in common. At last
+every pixel sums the numbers that the copy has for it. Around the region that a task writes is a ring, and what samples
+add there outside of the region is never read.
 """
 
 import functools
 import math
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from . import compiled
 from .job import FILL
@@ -23,120 +24,217 @@ from .taps import Taps
 from .tiles import Group
 from .variant import Variant
 
-CORNERS = 4
 SHARE = 1 / 2  # of the second-level cache, which the cells of a region take
 NARROW = 256  # columns; short rows would leave groups of samples that are not full
 
 
 def fit(variant: Variant) -> bool:
     """Whether a kernel is one for cells."""
-    return variant.total == CORNERS and variant.dense
+    return variant.dims == 2 and variant.taps in _KINDS and variant.dense
 
 
 def region(variant: Variant, size: Sequence[int]) -> tuple[int, int]:
     """Columns and rows of the regions of an image whose cells fit in the second-level cache."""
-    most = int(SHARE * compiled.near_cache()) // (CORNERS * channels_of(variant.block) * (8 if variant.double else 4))
+    kind = _KINDS[variant.taps]
+    numbers = 4 * (_channels(variant) if kind is Corners else variant.block)  # for each pixel
+    most = int(SHARE * compiled.near_cache()) // (numbers * (8 if variant.double else 4))
     across = min(size[0], max(NARROW, math.isqrt(most)))
-    high = max(1, most // (across + 1) - 1)
+    high = max(1, most // (across + kind.ring) - kind.ring)
     count = max(1, -(-size[1] // high))
     return across, max(1, -(-size[1] // count))
 
 
-def channels_of(block: int) -> int:
-    """The channels that a corner has room for: the next power of two."""
-    return 1 << (block - 1).bit_length()
+def cells_of(kernel: Kernel, variant: Variant, samples: Samples, taps: Taps) -> "Cells":
+    """Those for the number of taps of a kernel."""
+    return _KINDS[variant.taps](kernel, variant, samples, taps)
 
 
-class Cells:
-    """Writes `push` for the linear kernel in images.
+class Cells(ABC):
+    """Writes `push` for images.
 
     Args:
         kernel: where instructions are written.
         variant: of it.
         samples: the tensors of the call.
         taps: weighs a group.
+
+    Attributes:
+        ring: rows and columns that the copy has more of than the region.
+        above: how many of these rows come before those of the region.
     """
+
+    ring: ClassVar[int]
+    above: ClassVar[int]
 
     def __init__(self, kernel: Kernel, variant: Variant, samples: Samples, taps: Taps) -> None:
         self.kernel, self.variant, self.samples, self.taps, self.job = kernel, variant, samples, taps, kernel.job
-        self.channels = channels_of(variant.block)
-        self.cell = CORNERS * self.channels  # numbers: corner after corner
-        self.width = (self.job.region[0] + 4) // 4 * 4  # cells along a row: one more than pixels, in whole vectors
-        self.size = self.width * (self.job.region[1] + 1) * self.cell
-        self._cells = kernel.heap(variant.element, self.size + LANES * self.cell)
-        self._clear(kernel.number(0), self.size)
+        self.line = self._line(self.job.region[0] + self.ring)
+        self.plane = self.line * (self.job.region[1] + self.ring)
+        size = self.plane * self._planes()
+        self._copy = kernel.heap(variant.element, size + LANES * self.line)
+        self._clear(kernel.number(0), size)
         self.filled = self.job.padding[0].is_(FILL) & self.job.padding[1].is_(FILL)
 
+    @abstractmethod
+    def _line(self, columns: Value) -> Value:
+        """How many numbers a row takes: whole vectors."""
+
+    def _planes(self) -> int:
+        """How many times the copy has all rows."""
+        return 1
+
+    @abstractmethod
+    def _offset(self, x: Value, y: Value) -> Value:
+        """Where in the copy a sample adds, whose first tap is in a column and a row."""
+
+    @abstractmethod
+    def _add(self, weights: list[Value], gradients: list[Value]) -> None:
+        """Add to the copy, at places that have been spilled: weights of each tap, gradients of each channel."""
+
+    @abstractmethod
+    def _totals(self, row: Value, column: Value) -> list[Value]:
+        """The channels of pixels, next to each other, from a column and a row of the region on."""
+
     def begin(self, image: Value) -> None:
-        """Turn to a region of an image; all cells are zero."""
+        """Turn to a region of an image; the copy is zero."""
         self.image = image
 
-    def _clear(self, begin: Value, end: Value) -> None:
-        with self.kernel.loop(begin, end, LANES) as i:
-            self._cells.at(i).store(self.kernel.lanes(self.variant.element))
-
     def push(self, m: Value, group: Group, places: Places, direction: list[Value], wanted: Value) -> None:
-        """Add a group to cells; of samples that are not wanted nothing is added."""
-        (left, _), (top, _) = self.taps.region
-        x, y = (centre - (first - 1).to(I32) for centre, first in zip(places.centres, (left, top), strict=True))
-        cell = (y * self.width.to(I32) + x) * self.cell
-        self.kernel.spill(choose(wanted, cell, 0).to(I64), self.taps.places)
+        """Add a group; of samples that are not wanted nothing is added."""
+        before = self.variant.before - (self.variant.taps - 1)
+        x, y = (
+            centre - (first + before).to(I32)
+            for centre, (first, _) in zip(places.centres, self.taps.region, strict=True)
+        )
+        self.kernel.spill(choose(wanted, self._offset(x, y), 0).to(I64), self.taps.places)
         fractions = [choose(wanted, fraction, 0) for fraction in places.fractions]
         self.taps.weights.weigh(fractions, direction, [None, None])
-        weights = [self.taps.weights.of(tap) for tap in range(CORNERS)]
         gradients = [choose(wanted, gradient, 0) for gradient in self._gradients_of(m, group)]
-        if self.channels == 1:
-            weights = [weight * gradients[0] for weight in weights]
-        weights, gradients = transposed(weights), transposed(gradients)
-        for lane in SPREAD:
-            here, added = self._cells.at(self.taps.places.at(lane).load()), _of_sample(lane, weights)
-            if self.channels > 1:  # corner after corner
-                corners = added.pick([corner for corner in range(CORNERS) for _ in range(self.channels)])
-                added = corners * _of_sample(lane, gradients).pick([*range(self.channels)] * CORNERS)
-            here.store(here.load(self.cell) + added)
+        self._add([self.taps.weights.of(tap) for tap in range(self.variant.total)], gradients)
 
     def _gradients_of(self, m: Value, group: Group) -> list[Value]:
-        """Of each channel; there may be fewer than there is room for."""
         of, read = self.samples.place(m, group.first), list[Value]()
         for c in range(self.variant.block):
             channel = of.at((self.samples.first + c) * self.job.samples_step[1])
             read.append(self.kernel.read(channel, group.length, step=self.samples.step))
             with self.kernel.when(self.job.ahead > 0):  # a region sees too little of a row for it to be foreseen
                 channel.at(self.job.ahead * self.job.target[0]).prefetch()
-        return read + [self.kernel.lanes(self.variant.element)] * (self.channels - self.variant.block)
+        return read
+
+    def _of(self, lane: int) -> Value:
+        """Where a sample adds."""
+        return self._copy.at(self.taps.places.at(lane).load())
 
     def end(self) -> None:
-        """Sum cells to pixels; where nothing but what is inside was filled in, something may be there already."""
+        """Sum what pixels have; where nothing but what is inside was filled in, something may be there already."""
         (left, right), (top, bottom) = self.taps.region
         width = right - left
         count, last = width.least(LANES), (width - LANES).most(0)
-        line = self.width * self.cell
         with self.kernel.loop(top, bottom) as y:
             with self.kernel.loop(0, width, LANES) as column:
                 start = column.least(last)
                 fresh = self.kernel.counting(I64) >= column - start
-                totals = self._totals(self._cells.at((y - top) * line + start * self.cell))
+                totals = self._totals(y - top, start)
                 for total, c in zip(totals, self.samples.channels(), strict=True):
                     to = self.image.at(c * self.job.channel_step + y * self.job.step[1] + left + start)
                     more = self.kernel.read(to, count) + choose(fresh, total, 0)
                     self.kernel.write(to, choose(self.filled, total, more), count)
-            self._clear((y - top) * line, (y - top + 1) * line)  # while it is near
-        self._clear((bottom - top) * line, (bottom - top + 1) * line)
+            self._clear_rows(y - top + self.above, y - top + (self.above + 1))  # while they are near
+        self._clear_rows(self.kernel.number(0), self.kernel.number(self.above))
+        self._clear_rows(bottom - top + self.above, bottom - top + self.ring)
 
-    def _totals(self, cell: Value) -> list[Value]:
-        """The channels of pixels, next to each other, of which this is the cell to the upper left of the first."""
-        below = cell.at(self.width * self.cell)
+    def _clear_rows(self, begin: Value, end: Value) -> None:
+        for number in range(self._planes()):
+            self._clear(begin * self.line + self.plane * number, end * self.line + self.plane * number)
+
+    def _clear(self, begin: Value, end: Value) -> None:
+        with self.kernel.loop(begin, end, LANES) as i:
+            self._copy.at(i).store(self.kernel.lanes(self.variant.element))
+
+
+class Corners(Cells):
+    """Two taps along an axis: a cell between four pixels has numbers for each, corner after corner.
+
+    The channels of a corner lie next to each other. To a cell a sample adds in one go.
+    """
+
+    ring, above = 1, 0
+
+    def _line(self, columns: Value) -> Value:
+        return (columns + 3) // 4 * 4 * self._cell()
+
+    def _cell(self) -> int:
+        return 4 * _channels(self.variant)
+
+    def _offset(self, x: Value, y: Value) -> Value:
+        return y * self.line.to(I32) + x * self._cell()
+
+    def _add(self, weights: list[Value], gradients: list[Value]) -> None:
+        channels, zero = _channels(self.variant), self.kernel.lanes(self.variant.element)
+        if channels == 1:
+            weights = [weight * gradients[0] for weight in weights]
+        gradients = gradients + [zero] * (channels - len(gradients))
+        weights, gradients = transposed(weights), transposed(gradients)
+        for lane in SPREAD:
+            here, added = self._of(lane), _of_sample(lane, weights)
+            if channels > 1:
+                added = added.pick([corner for corner in range(4) for _ in range(channels)])
+                added = added * _of_sample(lane, gradients).pick([*range(channels)] * 4)
+            here.store(here.load(self._cell()) + added)
+
+    def _totals(self, row: Value, column: Value) -> list[Value]:
+        channels = _channels(self.variant)
+        cell = self._copy.at(row * self.line + column * self._cell())
+        right, below = cell.at(self._cell()), cell.at(self.line)
         # A pixel is the lower right corner of the cell to its upper left, the lower left of the one to its right, ...
-        corners = [cell.at(3 * self.channels), cell.at(self.cell + 2 * self.channels)]
-        corners += [below.at(self.channels), below.at(self.cell)]
-        if self.channels == 1:
-            every = range(0, LANES * CORNERS, CORNERS)
-            return [_sum([corner.load(LANES * CORNERS).pick(every) for corner in corners])]
-        pixels = [
-            _sum([corner.at(lane * self.cell).load(self.channels) for corner in corners]) for lane in range(LANES)
-        ]
+        corners = [cell.at(3 * channels), right.at(2 * channels), below.at(channels), below.at(self._cell())]
+        if channels == 1:
+            every = range(0, LANES * 4, 4)
+            return [_sum([corner.load(LANES * 4).pick(every) for corner in corners])]
+        pixels = [_sum([corner.at(lane * self._cell()).load(channels) for corner in corners]) for lane in range(LANES)]
         total = joined(pixels)
-        return [total.pick(range(c, LANES * self.channels, self.channels)) for c in range(self.variant.block)]
+        return [total.pick(range(c, LANES * channels, channels)) for c in range(self.variant.block)]
+
+
+class Runs(Cells):
+    """Four taps along an axis: a sample adds to four rows, in each to a run of four pixels.
+
+    Runs that begin in columns 0, 4, 8, ... have a row of their own, and those in columns 1, 5, 9, ..., and so on.
+    Channels come one after the other.
+    """
+
+    ring, above = 6, 3
+
+    def _line(self, columns: Value) -> Value:
+        return (columns + (LANES - 1)) // LANES * (LANES * 4)
+
+    def _planes(self) -> int:
+        return self.variant.block
+
+    def _offset(self, x: Value, y: Value) -> Value:
+        return y * self.line.to(I32) + (x & 3) * (self.line // 4).to(I32) + (x & -4)
+
+    def _add(self, weights: list[Value], gradients: list[Value]) -> None:
+        for c, gradient in enumerate(gradients):
+            rows = [transposed([weight * gradient for weight in weights[row : row + 4]]) for row in range(0, 16, 4)]
+            for lane in SPREAD:
+                here = self._of(lane).at(self.plane * c)
+                for number, row in enumerate(rows):
+                    run = here.at(self.line * number)
+                    run.store(run.load(4) + _of_sample(lane, row))
+
+    def _totals(self, row: Value, column: Value) -> list[Value]:
+        first = (row + self.above) * self.line + column + 3
+        every = [self._copy.at(first + self.plane * c) for c in range(self.variant.block)]
+        return [_sum([pixel.at(self.line // 4 * n - n).load(LANES) for n in range(4)]) for pixel in every]
+
+
+_KINDS: dict[int, type[Cells]] = {2: Corners, 4: Runs}
+
+
+def _channels(variant: Variant) -> int:
+    """The channels that a corner has room for: the next power of two."""
+    return 1 << (variant.block - 1).bit_length()
 
 
 def _of_sample(lane: int, squares: list[Value]) -> Value:

@@ -11,7 +11,7 @@ no other task writes to; each for a block of channels. Nothing depends on the nu
 from collections.abc import Callable
 
 from . import compiled
-from .cells import Cells
+from .cells import Cells, cells_of
 from .job import APART, FIELDS, PROJECTIVE
 from .lanes import F64, I64, LANES, Kernel, Value, choose
 from .pixels import Pixels
@@ -180,7 +180,7 @@ def _slope(variant: Variant) -> str:
 def _push(variant: Variant) -> str:
     parts = _Parts("push", variant)
     kernel, job, samples, taps, blender = parts.kernel, parts.job, parts.samples, parts.taps, parts.blender
-    cells = Cells(kernel, variant, samples, taps) if variant.layout == CELLS else None
+    cells = cells_of(kernel, variant, samples, taps) if variant.layout == CELLS else None
     with kernel.loop(kernel.begin, kernel.end) as task:
         n, part = task // job.parts, task % job.parts
         region = Region(parts.positions, part % job.tiles)

@@ -20,7 +20,7 @@ class Variant(NamedTuple):
         directional: whether weights are differentiated along a direction.
         layout: PLANES, if the samples of a group are blended together, channel by channel; PIXELS, if one by one, the
             channels of a pixel being next to each other in memory; PACKED, if so in a copy of some of the channels;
-            CELLS, for `push`, as PLANES, but by way of a copy with four numbers for a pixel.
+            CELLS, for `push`, as PLANES, but by way of a copy with a number for each tap of a pixel.
         block: how many channels a task deals with; of PIXELS, how many are in a vector.
         strips: whether samples that lie close together may be taken from whole rows.
         gathers: whether the pixels of a group are loaded by one instruction.
