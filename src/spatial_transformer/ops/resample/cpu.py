@@ -205,7 +205,7 @@ def _plan(
     output = (*(target[::-1] if target else (source[0][0], 1)), 1)[:3]
     # Offsets within a channel fit 32 bits, but for the largest volumes.
     large = sum((n - 1) * step for n, step in zip(size, image.stride[2:], strict=True)) >= 2**31
-    layout, block = _layout(image, samples_step)
+    kind, (layout, block) = _kind(source, target, dims), _layout(image, samples_step)
     reads_planes = layout == PLANES and operation != "push" and not double
     gathers = reads_planes and not large and compiled.gathers()
     fit = reads_planes and dims == 2 and image.stride[-1] == 1 and not directional
@@ -214,11 +214,11 @@ def _plan(
         large=large,
         dims=dims,
         taps=how.taps,
-        kind=_kind(source, target, dims),
+        kind=kind,
         directional=directional,
         layout=layout,
         block=block,
-        strips=fit and strips.pay(how.taps, gathers=gathers),
+        strips=fit and strips.pay(how.taps, kind, channels, gathers=gathers),
         gathers=gathers,
         dense=samples_step[2] == 1 and (layout == PACKED or image.stride[-1] == 1),
     )
@@ -230,7 +230,8 @@ def _plan(
         higher = max(1, min(HIGHER, count // HIGHER))
         tile, step = (TILE[0], TILE[1] * higher) if target else (POINTS_OF_TILE, 1), image.stride[:1:-1]
     across = -(-output[0] // tile[0])
-    tiles, region = across * -(-rows // tile[1]), (0, 0, 0)
+    tiles = across * -(-rows // tile[1])
+    region: tuple[int, ...] = (0, 0, 0)
     work = min(tile[0], output[0]) * min(tile[1], rows) * channels // blocks
     grain = max(1, SMALLEST_TASK // max(1, work))
     if operation == "push":

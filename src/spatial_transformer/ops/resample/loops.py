@@ -56,14 +56,56 @@ class _Parts:
     ) -> None:
         """Weigh a group, and `near(strips)` or `blend(None)` if its taps are inside, else `blend(nowhere)` or
         `outside()`."""
+
+        def whole() -> None:
+            self.taps.inside(places, direction)
+            blend(None)
+
+        def partly() -> None:
+            self.taps.anywhere(places, direction)
+            blend(places.missing)
+
         with self.kernel.either(self.taps.are_inside(places).all()) as (inside, edge):
             with inside:
-                self._sort_inside(places, direction, blend, near)
+                self._near_or(whole, places, near, inside=True)
             with edge, self.kernel.either(self.taps.are_outside(places).all()) as (away, some):
                 with away:
                     outside()
                 with some:
-                    self._sort_edge(places, direction, blend, near)
+                    self._near_or(partly, places, near, inside=False)
+
+    def _near_or(
+        self, otherwise: Callable[[], None], places: Places, near: Callable[[Strips], None], *, inside: bool
+    ) -> None:
+        """`near(strips)` if a strip holds the group; on processors that gather fast only if it has few rows."""
+        few = self.variant.gathers and self.variant.taps == 2
+        if self.strips is None or (few and not inside):
+            otherwise()
+            return
+        if few:
+            with self.kernel.either(self.positions.level) as (level, turned):
+                with level:
+                    self._in_strip_or(otherwise, self.strips, places, near, inside=inside)
+                with turned:
+                    otherwise()
+            return
+        self._in_strip_or(otherwise, self.strips, places, near, inside=inside)
+
+    def _in_strip_or(
+        self,
+        otherwise: Callable[[], None],
+        strips: Strips,
+        places: Places,
+        near: Callable[[Strips], None],
+        *,
+        inside: bool,
+    ) -> None:
+        with self.kernel.either(strips.cover(places, inside=inside)) as (together, apart):
+            with together:
+                self.taps.weights.weigh_axes(places.fractions, [None, None])
+                near(strips)
+            with apart:
+                otherwise()
 
     def fetch_below(self, group: Group) -> None:
         """Have brought near what samples some rows below will read."""
@@ -77,45 +119,6 @@ class _Parts:
             assert offset is not None
             for c in self.samples.channels():
                 self.blender.image.at(c * self.job.channel_step + offset).prefetch()
-
-    def _sort_inside(
-        self,
-        places: Places,
-        direction: list[Value],
-        blend: Callable[[Value | None], None],
-        near: Callable[[Strips], None],
-    ) -> None:
-        def apart() -> None:
-            self.taps.inside(places, direction)
-            blend(None)
-
-        self._together_or(apart, places, near, inside=True)
-
-    def _sort_edge(
-        self,
-        places: Places,
-        direction: list[Value],
-        blend: Callable[[Value | None], None],
-        near: Callable[[Strips], None],
-    ) -> None:
-        def apart() -> None:
-            self.taps.anywhere(places, direction)
-            blend(places.missing)
-
-        self._together_or(apart, places, near, inside=False)
-
-    def _together_or(
-        self, apart: Callable[[], None], places: Places, near: Callable[[Strips], None], *, inside: bool
-    ) -> None:
-        if self.strips is None:
-            apart()
-            return
-        with self.kernel.either(self.strips.cover(places, inside=inside)) as (together, otherwise):
-            with together:
-                self.taps.weights.weigh_axes(places.fractions, [None, None])
-                near(self.strips)
-            with otherwise:
-                apart()
 
 
 def _pull(variant: Variant) -> str:

@@ -250,7 +250,7 @@ def row_sums(rows: list[Value]) -> Value:
 
 
 def transposed(rows: list[Value]) -> list[Value]:
-    """Lane i of vector j becomes lane j of vector i; where there are fewer vectors than lanes, in each run of as many."""
+    """Lane i of vector j becomes lane j of vector i; if there are fewer vectors than lanes, in each run of as many."""
     step = 1
     while step < len(rows):
         rows = [_exchanged(rows, number, step) for number in range(len(rows))]

@@ -40,6 +40,9 @@ class Positions:
     Args:
         kernel: where they are written.
         variant: of it.
+
+    Attributes:
+        level: of a linear map, whether a group never rises by a pixel.
     """
 
     def __init__(self, kernel: Kernel, variant: Variant) -> None:
@@ -60,6 +63,8 @@ class Positions:
             self._entries.append([entry * job.scale[axis] for entry in entries] if axis < dims else entries)
         self._to_begin = [entries[0] * (1 - width) / width for entries in self._entries]
         self._steps = [entries[0] * 2 / width for entries in self._entries]
+        rise = self._steps[1] * (LANES - 1)
+        self.level = (rise < 1) & (rise > -1)
         self._down = [entries[1] * 2 / job.target[1].to(F64) for entries in self._entries]
 
     def row(self, number: Value) -> Row:
@@ -75,7 +80,9 @@ class Positions:
             for place in (line.begin, line.begin + line.step * length):
                 here = (place > -FURTHEST) & (place < FURTHEST)
                 near = here if near is None else near & here
-        return Row(first, lines, near, [self._odd(pixel, axis) / self._length(axis) for axis, pixel in enumerate(pixels, 1)])
+        return Row(
+            first, lines, near, [self._odd(pixel, axis) / self._length(axis) for axis, pixel in enumerate(pixels, 1)]
+        )
 
     def _length(self, axis: int) -> Value:
         return self.job.target[axis].to(F64)

@@ -101,7 +101,7 @@ class Region:
     def _interval(self, row: Row) -> tuple[Value, Value]:
         """Between which columns all coordinates of a row are between their bounds; none, if it ends before it begins.
 
-        Where a coordinate does not change, it crosses its bounds at infinity, or is on one of them and nothing is known.
+        Where a coordinate does not change it crosses its bounds at infinity, or is on one of them and says nothing.
         """
         least, most = self.kernel.number(0.0, F64), self.job.target[0].to(F64)
         for line, inverse, bounds in zip(row.lines, self._inverses, self._bounds, strict=True):

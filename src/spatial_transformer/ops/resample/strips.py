@@ -7,7 +7,7 @@ vectors, which processors with AVX-512 have.
 """
 
 from . import compiled
-from .job import BORDER
+from .job import BORDER, LINEAR
 from .lanes import I32, I64, LANES, Kernel, Value, Variable, choose
 from .planes import Planes
 from .positions import Places
@@ -20,9 +20,10 @@ MOST_ROWS = {2: (4, 6), 4: (8, 10)}  # for so many taps
 MOST_ROWS_AT_EDGES = 12  # where pixels one by one take longer
 
 
-def pay(taps: int, *, gathers: bool) -> bool:
-    """Whether kernels of so many taps gain by them: two are faster to gather, where that is fast."""
-    return taps in MOST_ROWS and not (taps == 2 and gathers) and compiled.can("avx512f")
+def pay(taps: int, kind: int, channels: int, *, gathers: bool) -> bool:
+    """Whether kernels gain by them. Where gathering is fast, two taps do so for several channels of level maps only."""
+    some = taps > 2 or not gathers or (kind == LINEAR and channels > 1)
+    return taps in MOST_ROWS and some and compiled.can("avx512f")
 
 
 class Strips:
