@@ -117,8 +117,9 @@ class Cells(ABC):
         for c in range(self.variant.block):
             channel = of.at((self.samples.first + c) * self.job.samples_step[1])
             read.append(self.kernel.read(channel, group.length, step=self.samples.step))
-            with self.kernel.when(self.job.ahead > 0):  # a region sees too little of a row for it to be foreseen
-                channel.at(self.job.ahead * self.job.target[0]).prefetch()
+            # A region sees too little of a row for it to be foreseen; of small images the next is fetched.
+            soon = choose(self.job.ahead > 0, self.job.ahead * self.job.target[0], self.job.samples_step[0])
+            channel.at(soon).prefetch(first=False)
         return read
 
     def _of(self, lane: int) -> Value:

@@ -28,7 +28,7 @@ FEW_CHANNELS = 4
 TILE, POINTS_OF_TILE = (512, 16), 2048
 HIGHER = 16  # times as high for so many images, at most as many times
 # An image with more bytes than this does not stay in the second-level cache: what it will be asked for so many rows of
-# the output below is fetched ahead.
+# the output below is fetched ahead. Beside smaller ones there is room for the next; beside copies for a quarter.
 NEAR, AHEAD = 2**20, 8
 # Images with many channels, one plane after the other, are copied so that the channels of a pixel lie together, a block
 # of them at a time, if that takes no more bytes than this.
@@ -239,6 +239,7 @@ def _plan(
         tiles = math.prod(-(-n // max(1, length)) for n, length in zip((*size[::-1], 1)[:3], region, strict=True))
         grain = 1
     scale, shift = how.to_pixels(size)
+    bytes_of_block = block * math.prod(size) * image.dtype.itemsize
     table = how.numbers(torch.float64)
     job = Job(
         image_step=image.stride[0],
@@ -251,7 +252,7 @@ def _plan(
         target=output,
         tile=tile,
         across=across,
-        ahead=AHEAD if block * math.prod(size) * image.dtype.itemsize > NEAR else 0,
+        ahead=AHEAD if bytes_of_block > (NEAR // 4 if layout == PACKED else NEAR) else 0,
         region=region,
         tiles=tiles,
         parts=tiles * blocks,

@@ -26,7 +26,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("target", I64, 3),  # the size of the output; of points, (K, 1, 1)
     ("tile", I64, 2),  # columns and rows of a tile of it
     ("across", I64, 1),  # tiles along a row
-    ("ahead", I64, 1),  # rows of it below the one at hand for which pixels are fetched already; 0 if all are near
+    ("ahead", I64, 1),  # rows of it below the one at hand for which pixels are fetched already; 0 for the next image
     ("region", I64, 3),  # for `push`: the size of a part of the image that one task writes
     ("tiles", I64, 1),  # of a set of points, or for `push` regions of an image
     ("parts", I64, 1),  # tasks of a set of points, or for `push` of an image: tiles times blocks of channels

@@ -230,12 +230,12 @@ class Value:
         stored = self.builder.store(value.ir, pointer)
         stored.align = _bytes(value.element)
 
-    def prefetch(self) -> None:
-        """Have what is there brought near, to be read soon."""
+    def prefetch(self, *, first: bool = True) -> None:
+        """Have what is there brought near, to be read soon: to the first-level cache, or to the second."""
         name, module, pointer = "llvm.prefetch.p0", self.builder.module, I8.as_pointer()
         type_ = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
         function = module.globals.get(name) or ir.Function(module, type_, name)
-        self.builder.call(function, [self.builder.bitcast(self.ir, pointer), I32(0), I32(3), I32(1)])
+        self.builder.call(function, [self.builder.bitcast(self.ir, pointer), I32(0), I32(3 if first else 2), I32(1)])
 
     # --- behind the scenes --------------------------------------------------------------------------------------------
 

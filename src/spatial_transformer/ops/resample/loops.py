@@ -22,7 +22,7 @@ from .samples import Samples
 from .strips import Strips
 from .taps import Taps
 from .tiles import Group, Row, groups, tile_of
-from .variant import CELLS, PLANES, Variant
+from .variant import CELLS, PACKED, PLANES, Variant
 
 
 def address(operation: str, variant: Variant) -> int:
@@ -40,8 +40,6 @@ class _Parts:
         self.taps = Taps(self.positions, slopes=name == "slope")
         blender = Planes if variant.layout in (PLANES, CELLS) else Pixels
         self.blender = blender(self.kernel, variant, self.samples, self.taps)
-        # One channel after the other a processor fetches by itself what comes next; several at a time it does not.
-        self.fetches = variant.on_grid and variant.layout == PLANES and variant.block > 1
         self.strips = None  # which only read
         if variant.strips and name != "push" and isinstance(self.blender, Planes):
             self.strips = Strips(self.kernel, variant, self.blender, self.taps)
@@ -107,18 +105,27 @@ class _Parts:
             with apart:
                 otherwise()
 
-    def fetch_below(self, group: Group) -> None:
-        """Have brought near what samples some rows below will read."""
-        if not self.fetches:
-            return
-        with self.kernel.when(self.job.ahead > 0):
-            offset: Value | None = None
-            for axis, place in enumerate(self.positions.below(group.row, group.start + LANES // 2)):
-                pixel = place.least((self.job.size[axis] - 1).to(F64)).most(0).to(I64) * self.job.step[axis]
-                offset = pixel if offset is None else offset + pixel
-            assert offset is not None
-            for c in self.samples.channels():
-                self.blender.image.at(c * self.job.channel_step + offset).prefetch()
+    def fetch(self, group: Group) -> None:
+        """Have brought near what will be read soon: of a large image some rows below, else what the next task reads.
+
+        One channel after the other a processor fetches by itself what comes next; several at a time it does not.
+        """
+        near, variant = self.job.ahead.is_(0), self.variant
+        if variant.layout == PACKED or (variant.layout == PLANES and variant.block > 1):
+            with self.kernel.when(near):
+                self.blender.fetch_next(group)
+        if variant.layout == PLANES and variant.block > 1 and variant.on_grid:
+            with self.kernel.when(~near):
+                self._fetch_below(group)
+
+    def _fetch_below(self, group: Group) -> None:
+        offset: Value | None = None
+        for axis, place in enumerate(self.positions.below(group.row, group.start + LANES // 2)):
+            pixel = place.least((self.job.size[axis] - 1).to(F64)).most(0).to(I64) * self.job.step[axis]
+            offset = pixel if offset is None else offset + pixel
+        assert offset is not None
+        for c in self.samples.channels():
+            self.blender.image.at(c * self.job.channel_step + offset).prefetch()
 
 
 def _pull(variant: Variant) -> str:
@@ -132,7 +139,7 @@ def _pull(variant: Variant) -> str:
         with kernel.loop(*tile.rows) as number:
             row = parts.positions.row(number)
             with groups(kernel, row, *tile.columns) as group:
-                parts.fetch_below(group)
+                parts.fetch(group)
                 parts.sort(
                     parts.positions.group(group),
                     samples.directions(tile.m, group),
@@ -157,7 +164,7 @@ def _slope(variant: Variant) -> str:
             row = parts.positions.row(number)
             result.begin_row()
             with groups(kernel, row, *tile.columns) as group:
-                parts.fetch_below(group)
+                parts.fetch(group)
                 places = parts.positions.group(group)
                 slopes = [kernel.variable(kernel.lanes(variant.element)) for _ in range(variant.dims)]
 

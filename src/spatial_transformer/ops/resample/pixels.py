@@ -73,6 +73,11 @@ class Pixels:
         for c, row in enumerate(transposed(rows)):
             self.planes.at(self.job.channel_step * c + pixel).store(row)
 
+    def fetch_next(self, group: Group) -> None:
+        """Have brought near what lies there in the block of channels behind this one."""
+        for c in range(self.block, 2 * self.block):
+            self.planes.at(c * self.job.channel_step + group.first).prefetch(first=False)
+
     # --- groups -------------------------------------------------------------------------------------------------------
 
     def fill(self, m: Value, group: Group, value: Value) -> None:

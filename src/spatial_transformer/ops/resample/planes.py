@@ -32,6 +32,12 @@ class Planes:
     def end(self, *, write: bool = False) -> None:
         """Leave it."""
 
+    def fetch_next(self, group: Group) -> None:
+        """Have brought near what lies there in the image behind this one."""
+        for c in self.samples.channels():
+            pixel = self.image.at(c * self.job.channel_step + self.job.image_step + group.first)
+            pixel.prefetch(first=False)
+
     def fill(self, m: Value, group: Group, value: Value) -> None:
         """All channels of a group are the same."""
         to = self.samples.place(m, group.first)
