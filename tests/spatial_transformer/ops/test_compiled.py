@@ -96,6 +96,40 @@ def test_samples_from_rows_read_whole_agree_with_the_reference(size, channels, k
     assert max(found) < 2e-5
 
 
+@pytest.fixture(params=[False, True], ids=["one by one", "gathered"])
+def gathers(request, monkeypatch):
+    """As on processors that load pixels one by one, or gather them, whichever this one does."""
+    if request.param and not compiled.can("avx512f"):
+        pytest.skip("this processor cannot gather")
+    monkeypatch.setattr(compiled, "gathers", lambda: request.param)
+    monkeypatch.setattr(cpu, "_plan", cpu._plan.__wrapped__)  # which keeps what it has made for this processor
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.25])
+@pytest.mark.parametrize("size", [(20, 16), (30, 45)], ids=str)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kernel", ["nearest", "bilinear", "bicubic"])
+def test_pixels_are_the_same_gathered_or_one_by_one(gathers, size, channels, kernel, angle, padding):
+    found = differences(size, channels, kernel, padding, angle, st.Affine(), torch.float32)
+    assert max(found[:2] if kernel == "nearest" else found) < 2e-5
+
+
+@pytest.mark.parametrize("layout", ["rows", "columns", "channels_last"])
+@pytest.mark.parametrize("shape", [(1, 17, 21), (3, 17, 21), (2, 9, 8, 17)], ids=str)
+def test_pixels_at_points_are_the_same_gathered_or_one_by_one(gathers, shape, layout, padding):
+    dims = len(shape) - 1
+    image = in_layout(testing.random_image(shape[1:], channels=shape[0], dtype=torch.float32), layout)
+    points = 1.3 * torch.rand(len(image), 75, dims, generator=torch.Generator().manual_seed(0)) * 2 - 1.3
+    found = []
+    for backend in ("reference", "cpu"):
+        leaf = points.clone().requires_grad_()
+        with st.backends.use(backend):
+            output = st.sample(image, leaf, padding=padding)
+        found.append((output, *torch.autograd.grad(output.square().sum(), leaf)))
+    for expected, actual in zip(*found, strict=True):
+        assert (actual - expected).abs().max() < 2e-5 * expected.abs().max()
+
+
 @pytest.mark.parametrize("layout", ["rows", "channels_last"])
 @pytest.mark.parametrize("shape", [(1, 17, 21), (3, 17, 21), (9, 17, 21), (35, 6, 7), (2, 9, 8, 17)], ids=str)
 def test_points_with_coordinates_apart_are_as_others(shape, layout, padding):
