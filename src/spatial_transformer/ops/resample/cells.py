@@ -24,7 +24,7 @@ from .taps import Taps
 from .tiles import Group
 from .variant import Variant
 
-SHARE = 1 / 2  # of the second-level cache, which the cells of a region take
+SHARE, MOST = 1 / 2, 2**20  # of the second-level cache, which the cells of a region take; and how many bytes at most
 NARROW = 256  # columns; short rows would leave groups of samples that are not full
 
 
@@ -37,7 +37,7 @@ def region(variant: Variant, size: Sequence[int]) -> tuple[int, int]:
     """Columns and rows of the regions of an image whose cells fit in the second-level cache."""
     kind = _KINDS[variant.taps]
     numbers = 4 * (_channels(variant) if kind is Corners else variant.block)  # for each pixel
-    most = int(SHARE * compiled.near_cache()) // (numbers * (8 if variant.double else 4))
+    most = min(MOST, int(SHARE * compiled.near_cache())) // (numbers * (8 if variant.double else 4))
     across = min(size[0], max(NARROW, math.isqrt(most)))
     high = max(1, most // (across + kind.ring) - kind.ring)
     count = max(1, -(-size[1] // high))
