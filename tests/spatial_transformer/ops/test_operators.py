@@ -193,6 +193,22 @@ def test_a_matrix_that_leads_far_away(place, padding, entry):
     torch.testing.assert_close(st.warp(image, family, theta, size=(7, 9), padding=padding), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("entry", [math.inf, -math.inf, math.nan, 1e30])
+@pytest.mark.parametrize("place", range(8))
+def test_a_homography_that_is_not_finite_has_gradients_that_say_so(place, entry):
+    family, image = st.Projective(), testing.random_image((57, 39), dtype=DOUBLE).requires_grad_()
+    found = []
+    for backend in ("reference", "cpu"):
+        theta = family.identity(len(image), dtype=DOUBLE)
+        theta[0, place] = entry
+        theta.requires_grad_()
+        with backends.use(backend):
+            output = st.warp(image, family, theta, size=(3, 60))
+        found.append(torch.autograd.grad(output.square().sum(), (image, theta)))
+    for expected, actual in zip(*found, strict=True):
+        assert torch.equal(actual.isnan(), expected.isnan())
+
+
 @pytest.mark.parametrize("mode", testing.MODES)
 def test_compiled_by_torch_the_result_is_the_same(mode):
     torch.compiler.reset()

@@ -20,8 +20,9 @@ class Places(NamedTuple):
     """Where the samples of a group lie.
 
     Attributes:
-        along: their position along each axis, in pixels; whoever is further away than `FURTHEST` is put there.
-        centres: along each axis the pixel from which fractions are counted.
+        along: their position along each axis, in pixels.
+        centres: along each axis the pixel from which fractions are counted; for whoever is further away than
+            `FURTHEST`, and has no position, it is there.
         fractions: how far positions are behind it.
         missing: which samples have no position.
         inverse: for a projective map 1 over the homogeneous coordinate; 0 behind the horizon.
@@ -143,7 +144,7 @@ class Positions:
             choose(behind, job.scale[axis].spread() * FAR_OUTSIDE, place * inverse) + job.shift[axis]
             for axis, place in enumerate(places)
         ]
-        return self._places(*_clamped(divided), choose(behind, 0, inverse))
+        return self._places(*_clamped(divided), choose(behind, 0, inverse))._replace(along=divided)
 
     def _places(self, along: list[Value], missing: Value, inverse: Value | None = None) -> Places:
         centres = [self._centre(place) for place in along]
