@@ -130,6 +130,24 @@ def test_pixels_at_points_are_the_same_gathered_or_one_by_one(gathers, shape, la
         assert (actual - expected).abs().max() < 2e-5 * expected.abs().max()
 
 
+@pytest.mark.parametrize("missing", ["x", "y", "both", "some"])
+@pytest.mark.parametrize("channels", [1, 3, 9])
+@pytest.mark.parametrize("mode", testing.MODES)
+def test_points_that_are_no_numbers_read_what_is_filled(gathers, mode, channels, missing, padding):
+    image = 1 + testing.random_image((13, 32), channels=channels, dtype=torch.float32)
+    points = 1.6 * torch.rand(len(image), 54, 2, generator=torch.Generator().manual_seed(0)) - 0.8
+    where = {"x": (..., 0), "y": (..., 1), "both": (...,), "some": (slice(None), slice(0, 40, 3), 0)}[missing]
+    points[where] = torch.nan
+    found = []
+    for backend in ("reference", "cpu"):
+        leaf, source = points.clone().requires_grad_(), image.clone().requires_grad_()
+        with st.backends.use(backend):
+            output = st.sample(source, leaf, mode=mode, padding=padding)
+        found.append((output, *torch.autograd.grad(output.square().sum(), (source, leaf))))
+    for expected, actual in zip(*found, strict=True):
+        assert (actual - expected).abs().max() <= 2e-5 * expected.abs().max()
+
+
 @pytest.mark.parametrize("layout", ["rows", "channels_last"])
 @pytest.mark.parametrize("shape", [(1, 17, 21), (3, 17, 21), (9, 17, 21), (35, 6, 7), (2, 9, 8, 17)], ids=str)
 def test_points_with_coordinates_apart_are_as_others(shape, layout, padding):

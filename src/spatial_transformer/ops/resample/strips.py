@@ -67,7 +67,9 @@ class Strips:
         first, last = numbers[0], numbers[-1]
         within = (first >= 0) & (last < second + LANES) & (self.row >= 0) & (self.row <= self.count - taps)
         fits = (self.count <= (self.most if inside else MOST_ROWS_AT_EDGES)) & (width >= LANES)
-        return within.all() & (fits if inside else fits & self.follows)
+        if inside:
+            return within.all() & fits
+        return (within & ~places.missing).all() & fits & self.follows
 
     def _is_there(self, pixel: Value, axis: int) -> Value:
         """Whether a pixel counts: it is in the image, or another is read instead."""
