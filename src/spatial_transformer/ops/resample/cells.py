@@ -36,7 +36,7 @@ def fit(variant: Variant) -> bool:
 def region(variant: Variant, size: Sequence[int]) -> tuple[int, int]:
     """Columns and rows of the regions of an image whose cells fit in the second-level cache."""
     kind = _KINDS[variant.taps]
-    numbers = 4 * (_channels(variant) if kind is Corners else variant.block)  # for each pixel
+    numbers = 4 * kind.channels(variant)  # for each pixel
     most = min(MOST, int(SHARE * compiled.near_cache())) // (numbers * (8 if variant.double else 4))
     across = min(size[0], max(NARROW, math.isqrt(most)))
     high = max(1, most // (across + kind.ring) - kind.ring)
@@ -74,6 +74,11 @@ class Cells(ABC):
         self._copy = kernel.heap(variant.element, size + LANES * self.line)
         self._clear(kernel.number(0), size)
         self.filled = self.job.padding[0].is_(FILL) & self.job.padding[1].is_(FILL)
+
+    @staticmethod
+    def channels(variant: Variant) -> int:
+        """How many the copy has room for."""
+        return variant.block
 
     @abstractmethod
     def _line(self, columns: Value) -> Value:
@@ -161,17 +166,22 @@ class Corners(Cells):
 
     ring, above = 1, 0
 
+    @staticmethod
+    def channels(variant: Variant) -> int:
+        """The next power of two, to fill vectors."""
+        return 1 << (variant.block - 1).bit_length()
+
     def _line(self, columns: Value) -> Value:
         return (columns + 3) // 4 * 4 * self._cell()
 
     def _cell(self) -> int:
-        return 4 * _channels(self.variant)
+        return 4 * self.channels(self.variant)
 
     def _offset(self, x: Value, y: Value) -> Value:
         return y * self.line.to(I32) + x * self._cell()
 
     def _add(self, weights: list[Value], gradients: list[Value]) -> None:
-        channels, zero = _channels(self.variant), self.kernel.lanes(self.variant.element)
+        channels, zero = self.channels(self.variant), self.kernel.lanes(self.variant.element)
         if channels == 1:
             weights = [weight * gradients[0] for weight in weights]
         gradients = gradients + [zero] * (channels - len(gradients))
@@ -184,7 +194,7 @@ class Corners(Cells):
             here.store(here.load(self._cell()) + added)
 
     def _totals(self, row: Value, column: Value) -> list[Value]:
-        channels = _channels(self.variant)
+        channels = self.channels(self.variant)
         cell = self._copy.at(row * self.line + column * self._cell())
         right, below = cell.at(self._cell()), cell.at(self.line)
         # A pixel is the lower right corner of the cell to its upper left, the lower left of the one to its right, ...
@@ -231,11 +241,6 @@ class Runs(Cells):
 
 
 _KINDS: dict[int, type[Cells]] = {2: Corners, 4: Runs}
-
-
-def _channels(variant: Variant) -> int:
-    """The channels that a corner has room for: the next power of two."""
-    return 1 << (variant.block - 1).bit_length()
 
 
 def _of_sample(lane: int, squares: list[Value]) -> Value:

@@ -201,27 +201,11 @@ def _plan(
         target: the size of the output of matrices.
         how: how it is read.
     """
-    (count, channels, *size), dims, double = image.shape, len(image.shape) - 2, image.dtype == torch.float64
+    count, channels, *size = image.shape
     output = (*(target[::-1] if target else (source[0][0], 1)), 1)[:3]
-    # Offsets within a channel fit 32 bits, but for the largest volumes.
-    large = sum((n - 1) * step for n, step in zip(size, image.stride[2:], strict=True)) >= 2**31
-    kind, (layout, block) = _kind(source, target, dims), _layout(image, samples_step)
-    reads_planes = layout == PLANES and operation != "push" and not double
-    gathers = reads_planes and not large and compiled.gathers()
-    fit = reads_planes and dims == 2 and image.stride[-1] == 1 and not directional
-    variant = Variant(
-        double=double,
-        large=large,
-        dims=dims,
-        taps=how.taps,
-        kind=kind,
-        directional=directional,
-        layout=layout,
-        block=block,
-        strips=fit and strips.pay(how.taps, kind, channels, gathers=gathers),
-        gathers=gathers,
-        dense=samples_step[2] == 1 and (layout == PACKED or image.stride[-1] == 1),
-    )
+    x_first = (*size[::-1], 1)[:3]
+    variant = _variant(operation, image, samples_step, _kind(source, target, len(size)), directional, how)
+    layout, block = variant.layout, variant.block
     blocks = 1 if layout == PIXELS else max(1, -(-channels // block))
     rows = output[1] * output[2]
     if layout == PACKED:  # a copy of an image is worth one task
@@ -235,8 +219,8 @@ def _plan(
     work = min(tile[0], output[0]) * min(tile[1], rows) * channels // blocks
     grain = max(1, SMALLEST_TASK // max(1, work))
     if operation == "push":
-        variant, region = _regions(variant, count, (*size[::-1], 1)[:3], how)
-        tiles = math.prod(-(-n // max(1, length)) for n, length in zip((*size[::-1], 1)[:3], region, strict=True))
+        variant, region = _regions(variant, count, x_first, how)
+        tiles = math.prod(-(-n // max(1, length)) for n, length in zip(x_first, region, strict=True))
         grain = 1
     scale, shift = how.to_pixels(size)
     bytes_of_block = block * math.prod(size) * image.dtype.itemsize
@@ -245,7 +229,7 @@ def _plan(
         image_step=image.stride[0],
         channel_step=image.stride[1],
         channels=channels,
-        size=(*size[::-1], 1)[:3],
+        size=x_first,
         step=step,
         samples_step=samples_step,
         source_step=(source[1][0], source[1][2]),
@@ -265,6 +249,32 @@ def _plan(
     writes_all = variant.layout == PACKED or (variant.layout == CELLS and not any(how.padding))
     kernel = loops.address(operation, variant)
     return _Plan(variant, kernel, bytes(job), blocks, grain, writes_all, table)
+
+
+def _variant(
+    operation: str, image: _Shape, samples_step: tuple[int, ...], kind: int, directional: bool, how: How
+) -> Variant:
+    """Which kernel is the fastest."""
+    channels, *size = image.shape[1:]
+    double, (layout, block) = image.dtype == torch.float64, _layout(image, samples_step)
+    # Offsets within a channel fit 32 bits, but for the largest volumes.
+    large = sum((n - 1) * step for n, step in zip(size, image.stride[2:], strict=True)) >= 2**31
+    reads_planes = layout == PLANES and operation != "push" and not double
+    gathers = reads_planes and not large and compiled.gathers()
+    fit = reads_planes and len(size) == 2 and image.stride[-1] == 1 and not directional
+    return Variant(
+        double=double,
+        large=large,
+        dims=len(size),
+        taps=how.taps,
+        kind=kind,
+        directional=directional,
+        layout=layout,
+        block=block,
+        strips=fit and strips.pay(how.taps, kind, channels, gathers=gathers),
+        gathers=gathers,
+        dense=samples_step[2] == 1 and (layout == PACKED or image.stride[-1] == 1),
+    )
 
 
 def _regions(variant: Variant, count: int, size: tuple[int, ...], how: How) -> tuple[Variant, tuple[int, ...]]:

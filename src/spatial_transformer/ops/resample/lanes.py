@@ -194,8 +194,6 @@ class Value:
 
     def gather(self, places: "Value", there: "Value | None" = None, otherwise: "Value | None" = None) -> "Value":
         """The elements at some places, or `otherwise` where nothing is there: of float32, with AVX-512."""
-        if there is None:
-            return self._gather("dps", ir.VectorType(F32, LANES), places)
         return self._gather("dps", ir.VectorType(F32, LANES), places, there, otherwise)
 
     def gather_pairs(self, places: "Value") -> "Value":
