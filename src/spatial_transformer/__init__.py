@@ -25,12 +25,13 @@ from .families import (
 )
 from .insertion import insert, remove
 from .kernels import Kernel
+from .landmarks import fit_points
 from .learning_rates import parameter_groups
 from .linearised import Linearised
 from .localisers import ConvLocaliser, PaperCNNLocaliser, PaperFCNLocaliser
 from .matrices import perspective_matrix, rotation_matrix, scale_matrix, translation_matrix
 from .parallel import ParallelTransformers, tile_starts
-from .registration import Descent, Registration, fit_points, register
+from .registration import Descent, Registration, register
 from .sampling import sample
 from .transformer import SpatialTransformer
 from .warping import warp

@@ -11,7 +11,7 @@ from .coordinates import target_points
 from .families import Family, MatrixFamily
 from .guards.bound import Bound
 from .matrices import scale_matrix, translation_matrix
-from .registration import fit_points
+from .landmarks import fit_points
 from .regression import Regression
 from .sampling import Mode, Padding
 from .warping import warp

@@ -131,48 +131,6 @@ def register(
     return Registration(theta, warped.detach(), tuple(losses), stopped)
 
 
-def fit_points(family: Family, target: Tensor, source: Tensor) -> Tensor:
-    """The theta that takes target points nearest to given source points: registration by landmarks.
-
-    Args:
-        family: the family of transformations.
-        target: (N, K, D) normalised points.
-        source: (N, K, D) where they should go.
-
-    Returns:
-        (N, P) parameters of least squared distance, float64; a local minimum where a family is not linear in theta.
-
-    Raises:
-        ValueError: the shapes differ.
-
-    Example:
-        >>> from spatial_transformer import Affine
-        >>> target = torch.tensor([[[-1.0, -1.0], [1.0, -1.0], [0.0, 1.0]]])
-        >>> fit_points(Affine(), target, 0.5 * target + 0.25).round(decimals=3).abs().tolist()
-        [[0.5, 0.0, 0.25, 0.0, 0.5, 0.25]]
-    """
-    if target.shape != source.shape:
-        raise ValueError(
-            f"`target` and `source` must have one shape, (N, K, {family.dims}); got {checks.shape(target)} and "
-            f"{checks.shape(source)}."
-        )
-    target, source = target.detach().double(), source.detach().double()
-    theta = family.identity(len(target), dtype=torch.float64, device=target.device).requires_grad_()
-    solver = torch.optim.LBFGS(
-        [theta], max_iter=100, tolerance_grad=1e-10, tolerance_change=1e-14, line_search_fn="strong_wolfe"
-    )
-
-    def distance() -> Tensor:
-        solver.zero_grad()
-        squared = (family.points(theta, target) - source).square().sum()
-        squared.backward()
-        return squared
-
-    with torch.enable_grad():
-        solver.step(distance)
-    return theta.detach()
-
-
 def _descend(
     loss: Callable[[Tensor], Tensor], start: Tensor, descent: Descent, rate: float
 ) -> tuple[Tensor, Tensor, tuple[Stop, ...]]:

@@ -22,6 +22,7 @@ from .coordinates import (
     angle,
     coordinates_dtype,
     four_points,
+    horizon,
     inverted,
     invertible,
     matrix,
@@ -61,6 +62,7 @@ from .modules import (
     starts,
     steps,
 )
+from .values import readable
 
 __all__ = [
     "IMAGE_DTYPES",
@@ -84,6 +86,7 @@ __all__ = [
     "features",
     "flow",
     "four_points",
+    "horizon",
     "image",
     "integer_image",
     "inverted",
@@ -98,6 +101,7 @@ __all__ = [
     "point_axis",
     "points_of_batch",
     "positive",
+    "readable",
     "resolution",
     "same_batch",
     "same_device",

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .arguments import shape, tensor
+from .values import readable
 
 
 def _coordinates_dtype(name: str, value: Tensor) -> None:
@@ -91,6 +92,8 @@ def matrix(value: Tensor, dims: int) -> Tensor:
 
 def matrix_in_family(family: str, expected: Tensor, got: Tensor) -> None:
     """`got` must be what the family can express; `expected` is the member of the family read from it."""
+    if not readable(got):
+        return
     error = (expected - got).abs().amax().item() if got.numel() else 0.0
     if not error <= 1e-4 * max(1.0, got.abs().amax().item() if got.numel() else 1.0):
         raise ValueError(
@@ -99,9 +102,36 @@ def matrix_in_family(family: str, expected: Tensor, got: Tensor) -> None:
         )
 
 
+def horizon(family: str, value: Tensor) -> None:
+    """(N, D+1, D+1) homographies must show the side of their horizon on which the centre of the target lies.
+
+    They are multiplied so that their last entry is 1, which makes that side the front. That is no restriction where the
+    whole target lies on one side. Where the horizon crosses it, the source must be seen from the centre's side.
+    """
+    if not readable(value) or not value.numel():
+        return
+    last = value[:, -1].detach()  # (N, D+1)
+    on = last[:, -1].abs() <= 1e-6 * last.abs().amax(dim=1)  # (N,)
+    if bool(on.any()):
+        raise ValueError(
+            f"matrix {int(on.nonzero()[0])} cannot be held by `{family}`: its horizon passes through the centre of the "
+            "target, so its last entry is 0 and cannot be made 1. Warp to a target, or a part of it, whose centre is "
+            "not on the horizon."
+        )
+    crossed = last[:, -1].abs() <= last[:, :-1].abs().sum(dim=1)
+    sign = last[:, -1].sign() * torch.linalg.det(value[:, :-1, :-1].detach()).sign()
+    hidden = crossed & (sign * torch.linalg.det(value.detach()).sign() < 0)
+    if bool(hidden.any()):
+        raise ValueError(
+            f"matrix {int(hidden.nonzero()[0])} cannot be held by `{family}`: the centre of the target lies beyond the "
+            "horizon, from where the source is not seen, and all would read as padding. Warp to the part of the target "
+            "in front of the horizon."
+        )
+
+
 def invertible(family: str, info: Tensor) -> None:
     """`info` (N,) is zero where the factorisation of the matrix went through."""
-    if bool(info.any()):
+    if readable(info) and bool(info.any()):
         first = int(info.nonzero()[0])
         raise ValueError(
             f"theta[{first}] has no inverse: its `{family}` matrix is singular, the warp collapses the image. "
@@ -111,6 +141,8 @@ def invertible(family: str, info: Tensor) -> None:
 
 def inverted(family: str, missed: Tensor, determinant: Tensor, tolerance: float) -> None:
     """`missed` (N, K, D) is how far the points found are from their goals, `determinant` (N, K) that of the slope."""
+    if not readable(missed):
+        return
     lost = ~(missed.abs().amax(dim=-1) <= tolerance)  # (N, K); NaN is lost
     if bool(lost.any()):
         first = int(lost.any(dim=1).nonzero()[0])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .arguments import positive, shape, tensor
+from .values import readable
 
 MODES = ("nearest", "bilinear", "bicubic", "bspline3")
 
@@ -27,6 +28,8 @@ def image(value: Tensor, dims: int | None = None) -> int:
     if value.ndim - 2 not in allowed:
         wanted = " or ".join({2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}[d] for d in allowed)
         repair = " Add the missing axes, for instance `image[None]`." if value.ndim - 2 < min(allowed) else ""
+        if value.ndim == 3:
+            repair += " A one-dimensional signal (N, C, W) goes as an image of height one, `image[:, :, None]`."
         raise ValueError(f"`image` must have shape {wanted}; got {shape(value)}.{repair}")
     if min(value.shape[2:]) < 1:
         raise ValueError(f"`image` must have at least one pixel along every axis; got {shape(value)}.")
@@ -118,7 +121,7 @@ def batches(image: Tensor, name: str, value: Tensor, index: Tensor | None) -> No
         )
     same_device(image, "index", index)
     count = image.shape[0]
-    if index.numel() and not torch.compiler.is_compiling() and not (0 <= int(index.min()) <= int(index.max()) < count):
+    if index.numel() and readable(index) and not (0 <= int(index.min()) <= int(index.max()) < count):
         raise ValueError(f"`index` must name images 0 to {count - 1}; got {int(index.min())} to {int(index.max())}.")
 
 

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from .arguments import at_least, shape
 from .coordinates import theta
+from .values import readable
 
 
 def localiser(value: object) -> int:
@@ -47,6 +48,8 @@ def starts(family: str, count: int, value: Tensor) -> None:
     theta(family, count, value)
     if not len(value):
         raise ValueError(f"`starts` must hold at least one theta; got {shape(value)}.")
+    if not readable(value):
+        return
     near = (value[:, None] - value).abs().amax(dim=2) <= 1e-4  # (K, K)
     pairs = near.triu(diagonal=1).nonzero().tolist()
     if pairs:

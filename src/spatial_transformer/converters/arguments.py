@@ -20,8 +20,14 @@ def arguments(
 
 def affine_matrix(consumer: str, value: Tensor) -> Tensor:
     """Return (N, D+1, D+1) matrices divided so that their last rows are 0 ... 0 1, as `consumer` expects."""
+    last = value[:, -1, -1]  # (N,)
+    if checks.readable(value) and bool((last == 0).any()):
+        raise ValueError(
+            f"matrix {int((last == 0).nonzero()[0])} is not affine, as `{consumer}` needs it: its last entry is 0. A "
+            "homography goes to `to_opencv`, `to_skimage` or `to_kornia`."
+        )
     value = value / value[:, -1:, -1:]
-    if bool((value[:, -1, :-1].abs() > 1e-6).any()):
+    if checks.readable(value) and bool((value[:, -1, :-1].abs() > 1e-6).any()):
         raise ValueError(
             f"`matrix` must be affine for `{consumer}`, its last row 0 ... 0 1; got {value[:, -1].tolist()}. A "
             "homography goes to `to_opencv`, `to_skimage` or `to_kornia`."
@@ -41,7 +47,7 @@ def one_convention(matrix: Tensor, align_corners: bool) -> None:
 def inverse(matrix: Tensor) -> Tensor:
     """(N, D+1, D+1) matrices that lead the other way; a singular one is an error."""
     result, info = torch.linalg.inv_ex(matrix)  # info (N,) is zero where the factorisation went through
-    if bool(info.any()):
+    if checks.readable(info) and bool(info.any()):
         raise ValueError(
             f"matrix {int(info.nonzero()[0])} has no inverse: it collapses the image to a line or a point. Keep every "
             "scale away from zero."

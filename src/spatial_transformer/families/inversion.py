@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..checks import readable
+
 # Lengths of a Newton step that are tried, longest first.
 LENGTHS = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
 
@@ -28,11 +30,11 @@ def solve(warp: Map, slope: Map, goal: Tensor, start: Tensor, *, tolerance: floa
     at, missed = start, warp(start) - goal
     for _ in range(steps):
         open_ = _worst(missed) > tolerance  # NaN is not: it would stay
-        if not bool(open_.any()):
+        if readable(open_) and not bool(open_.any()):
             break
         before = at
         at, missed = _step(warp, slope(at), goal, at, missed, open_)
-        if torch.equal(at, before):
+        if readable(at) and torch.equal(at, before):
             break
     return at
 
@@ -48,7 +50,7 @@ def _step(warp: Map, slope: Tensor, goal: Tensor, at: Tensor, missed: Tensor, op
             at = torch.where(take[..., None], trial, at)
             missed = torch.where(take[..., None], trial_missed, missed)
             open_ = open_ & ~take
-            if not bool(open_.any()):
+            if readable(open_) and not bool(open_.any()):
                 return at, missed
     return at, missed
 

@@ -71,9 +71,11 @@ class MatrixFamily(Family):
             (N, P) parameters.
 
         Raises:
-            ValueError: the shape is another, or the family does not hold this matrix (a shear is not a `Similarity`).
+            ValueError: the shape is another, or the family does not hold this matrix (a shear is not a `Similarity`),
+                or the centre of the target lies on the horizon, or beyond it where the source is not seen.
         """
         matrix = checks.matrix(matrix, self.dims)
+        checks.horizon(str(self), matrix)
         matrix = matrix / matrix[:, -1:, -1:]  # a homogeneous matrix means the same whatever it is multiplied by
         theta = self._read(matrix)
         checks.matrix_in_family(str(self), self._build(theta), matrix)

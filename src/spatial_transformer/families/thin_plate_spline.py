@@ -13,6 +13,10 @@ from .kept import kept
 from .lattice import lattice_points
 
 
+# In how far a displacement moves a point: a tenth of a half-width is then off by 1/80 pixel at a width of 256.
+LARGEST_ERROR = 1e-3
+
+
 @final
 class ThinPlateSpline(Family):
     """The warp of least bending that takes each control point to the source point given for it.
@@ -57,6 +61,7 @@ class ThinPlateSpline(Family):
         inverse = torch.linalg.inv(_bookstein_matrix(points, self.stiffness))  # (K + 1 + D, K + 1 + D)
         self._constants["control"] = points
         self._constants["coefficients"] = inverse[:, : len(points)]  # (K + 1 + D, K): displacements to (w, a_0, A)
+        self._wide = self._needs_float64()
 
     def bending_energy(self, theta: Tensor) -> Tensor:
         """How much the warp bends: zero for every affine warp. A penalty on it keeps a spline from tangling.
@@ -71,19 +76,32 @@ class ThinPlateSpline(Family):
             ValueError: `theta` is not (N, P).
         """
         checks.theta(self, self.parameter_count, theta)
+        if self._wide and theta.dtype != torch.float64:
+            return self.bending_energy(theta.double()).to(theta.dtype)
         control = self._constant("control", theta)  # (K, D)
         with full_precision(theta):
             weights = self._constant("coefficients", theta)[: len(control)] @ self._displacements(theta)  # (N, K, D)
             return (weights * (_kernel(control, control) @ weights)).sum(dim=(1, 2))
+
+    def _needs_float64(self) -> bool:
+        """Whether control points lie so close together that large coefficients cancel: float32 would lose pixels."""
+        points = lattice_points((9,) * self.dims)[None]
+        exact = self._basis(points, points)
+        apart = self._basis(points.float(), points.float()) - exact
+        return bool(apart.abs().amax() > LARGEST_ERROR)
 
     def _displacements(self, theta: Tensor) -> Tensor:
         # Measured from the control points, so that the identity is exact: zero displacement, whatever the rounding.
         return (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))  # (N, K, D)
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
+        if self._wide and theta.dtype != torch.float64:
+            return self._transform(theta.double(), points.double()).to(theta.dtype)
         return move(points, self._displacements(theta), self._basis(points, theta))
 
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        if self._wide and theta.dtype != torch.float64:
+            return self._on_grid(theta.double(), size).to(theta.dtype)
         (stacked,) = kept(self, size, theta, lambda points: for_grid(points, self._basis(points, theta)))
         return move_on_grid(self._displacements(theta), stacked).unflatten(1, size)
 

@@ -6,6 +6,8 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
+from .. import checks
+
 Limit = float | Sequence[float] | Tensor
 
 
@@ -82,7 +84,7 @@ class Bound:
                 raise ValueError(f"`{name}` must be one number or {start.shape[-1]}, one each; got {len(limits)}.")
         below, above = (_snap(room) for room in (start - self.low.to(start.device), self.high.to(start.device) - start))
         within = (below > 0) & (above > 0) | (below == 0) & (above == 0)  # (..., P); in between, or frozen
-        if not within.all():
+        if checks.readable(within) and not within.all():
             raise ValueError(
                 f"the start must lie between the limits, with room on both sides, or be equal to both, which freezes "
                 f"it; parameter {int((~within).nonzero()[0, -1])} of the start {start.tolist()} does neither in {self}."

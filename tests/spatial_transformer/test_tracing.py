@@ -1,0 +1,63 @@
+"""No public function reads a tensor's value while it is traced, transformed, or has no memory."""
+
+import pytest
+import torch
+
+import spatial_transformer as st
+
+CONVERTERS = ["opencv", "skimage", "scipy", "kornia"]
+SIZES = (8, 6), (5, 7)
+
+
+def turned(angle):
+    return st.rotation_matrix(angle)
+
+
+CALLS = {
+    **{
+        f"{kind.__name__}.from_matrix": lambda angle, f=kind(): f.from_matrix(turned(angle))
+        for kind in (st.Rigid, st.Similarity, st.Affine, st.Projective)
+    },
+    **{
+        f"{way}_{name}": lambda angle, f=getattr(st.converters, f"{way}_{name}"): f(turned(angle), *SIZES)
+        for way in ("to", "from")
+        for name in CONVERTERS
+    },
+    "inverse": lambda angle: st.Affine().inverse(st.Affine().from_matrix(turned(angle))),
+    "bound": lambda angle: st.guards.Bound(-1, 1)(angle, torch.zeros(1)),
+}
+
+
+@pytest.fixture(params=CALLS)
+def call(request):
+    return CALLS[request.param]
+
+
+class Module(torch.nn.Module):
+    def __init__(self, call):
+        super().__init__()
+        self.call = call
+
+    def forward(self, angle):
+        return self.call(angle)
+
+
+ANGLE = torch.tensor([0.3, -0.2])
+
+
+def test_it_is_exported(call):
+    program = torch.export.export(Module(call), (ANGLE,))
+    torch.testing.assert_close(program.module()(ANGLE), call(ANGLE))
+
+
+def test_vmap(call):
+    batched = torch.func.vmap(lambda angle: call(angle[None])[0])(ANGLE)
+    torch.testing.assert_close(batched, call(ANGLE))
+
+
+def test_meta(call):
+    assert call(ANGLE.to("meta")).shape == call(ANGLE).shape
+
+
+def test_one_graph(call):
+    torch.testing.assert_close(torch.compile(call, fullgraph=True, backend="eager")(ANGLE), call(ANGLE))
