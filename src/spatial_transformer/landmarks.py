@@ -14,9 +14,7 @@ STEPS = 50
 
 
 @overload
-def fit_points(
-    family: Family, target: Tensor, source: Tensor, *, return_residual: Literal[False] = ...
-) -> Tensor: ...
+def fit_points(family: Family, target: Tensor, source: Tensor, *, return_residual: Literal[False] = ...) -> Tensor: ...
 @overload
 def fit_points(
     family: Family, target: Tensor, source: Tensor, *, return_residual: Literal[True]

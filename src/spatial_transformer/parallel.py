@@ -10,8 +10,8 @@ from . import checks
 from .coordinates import target_points
 from .families import Family, MatrixFamily
 from .guards.bound import Bound
-from .matrices import scale_matrix, translation_matrix
 from .landmarks import fit_points
+from .matrices import scale_matrix, translation_matrix
 from .regression import Regression
 from .sampling import Mode, Padding
 from .warping import warp

@@ -41,9 +41,7 @@ def test_a_homography_is_found_exactly(dims):
     family = st.Projective(dims)
     truth = testing.random_theta(family)
     points = testing.random_points(dims, 2, 9)
-    torch.testing.assert_close(
-        st.fit_points(family, points, family.points(truth, points)), truth, rtol=0, atol=1e-11
-    )
+    torch.testing.assert_close(st.fit_points(family, points, family.points(truth, points)), truth, rtol=0, atol=1e-11)
 
 
 def test_a_spline_whose_points_nearly_coincide_is_as_exact_in_float32():

@@ -23,8 +23,8 @@ CALLS = {
         for way in ("to", "from")
         for name in CONVERTERS
     },
-    "inverse": lambda angle: st.Affine().inverse(st.Affine().from_matrix(turned(angle))),
-    "bound": lambda angle: st.guards.Bound(-1, 1)(angle, torch.zeros(1)),
+    "inverse": lambda angle, f=st.Affine(): f.inverse(f.from_matrix(turned(angle))),
+    "bound": lambda angle, bound=st.guards.Bound(-1, 1): bound(angle, torch.zeros_like(angle[:1])),
 }
 
 

@@ -90,7 +90,7 @@ def matrix(value: Tensor, dims: int) -> Tensor:
     return torch.cat([value, last_row.expand(value.shape[0], 1, dims + 1)], dim=1)
 
 
-def matrix_in_family(family: str, expected: Tensor, got: Tensor) -> None:
+def matrix_in_family(family: object, expected: Tensor, got: Tensor) -> None:
     """`got` must be what the family can express; `expected` is the member of the family read from it."""
     if not readable(got):
         return
@@ -102,7 +102,7 @@ def matrix_in_family(family: str, expected: Tensor, got: Tensor) -> None:
         )
 
 
-def horizon(family: str, value: Tensor) -> None:
+def horizon(family: object, value: Tensor) -> None:
     """(N, D+1, D+1) homographies must show the side of their horizon on which the centre of the target lies.
 
     They are multiplied so that their last entry is 1, which makes that side the front. That is no restriction where the
@@ -129,7 +129,7 @@ def horizon(family: str, value: Tensor) -> None:
         )
 
 
-def invertible(family: str, info: Tensor) -> None:
+def invertible(family: object, info: Tensor) -> None:
     """`info` (N,) is zero where the factorisation of the matrix went through."""
     if readable(info) and bool(info.any()):
         first = int(info.nonzero()[0])
@@ -139,7 +139,7 @@ def invertible(family: str, info: Tensor) -> None:
         )
 
 
-def inverted(family: str, missed: Tensor, determinant: Tensor, tolerance: float) -> None:
+def inverted(family: object, missed: Tensor, determinant: Tensor, tolerance: float) -> None:
     """`missed` (N, K, D) is how far the points found are from their goals, `determinant` (N, K) that of the slope."""
     if not readable(missed):
         return

@@ -197,7 +197,7 @@ class Family(nn.Module, ABC):
                 found = solve(warp, slope_at, goal, start, tolerance=tolerance, steps=steps)  # (N, K, D)
                 slope = self.jacobian(theta, found)  # (N, K, D, D)
             missed = self.points(theta, found) - goal
-            checks.inverted(str(self), missed, torch.linalg.det(slope), tolerance)
+            checks.inverted(self, missed, torch.linalg.det(slope), tolerance)
             return (found - newton_step(slope, missed)).reshape(shape)
 
     @abstractmethod
@@ -223,4 +223,6 @@ class Family(nn.Module, ABC):
 def full_precision(theta: Tensor) -> AbstractContextManager[Any]:
     """A context in which autocast does not touch coordinates: they are never computed in half precision."""
     device = theta.device.type
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    if device == "meta" or not torch.is_autocast_enabled(device):  # PyTorch has no autocast for meta
+        return nullcontext()
+    return torch.autocast(device, enabled=False)

@@ -75,10 +75,10 @@ class MatrixFamily(Family):
                 or the centre of the target lies on the horizon, or beyond it where the source is not seen.
         """
         matrix = checks.matrix(matrix, self.dims)
-        checks.horizon(str(self), matrix)
+        checks.horizon(self, matrix)
         matrix = matrix / matrix[:, -1:, -1:]  # a homogeneous matrix means the same whatever it is multiplied by
         theta = self._read(matrix)
-        checks.matrix_in_family(str(self), self._build(theta), matrix)
+        checks.matrix_in_family(self, self._build(theta), matrix)
         return theta
 
     @final
@@ -95,7 +95,7 @@ class MatrixFamily(Family):
             ValueError: a matrix is singular (a scale of zero).
         """
         inverse, info = torch.linalg.inv_ex(self.matrix(theta))
-        checks.invertible(str(self), info)
+        checks.invertible(self, info)
         return self._read(inverse)
 
     @final
