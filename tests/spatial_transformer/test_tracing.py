@@ -8,6 +8,8 @@ import spatial_transformer as st
 CONVERTERS = ["opencv", "skimage", "scipy", "kornia"]
 SIZES = (8, 6), (5, 7)
 
+AFFINE, BOUND = st.Affine(), st.guards.Bound(-1, 1)
+
 
 def turned(angle):
     return st.rotation_matrix(angle)
@@ -23,8 +25,8 @@ CALLS = {
         for way in ("to", "from")
         for name in CONVERTERS
     },
-    "inverse": lambda angle, f=st.Affine(): f.inverse(f.from_matrix(turned(angle))),
-    "bound": lambda angle, bound=st.guards.Bound(-1, 1): bound(angle, torch.zeros_like(angle[:1])),
+    "inverse": lambda angle, f=AFFINE: f.inverse(f.from_matrix(turned(angle))),
+    "bound": lambda angle, bound=BOUND: bound(angle, torch.zeros_like(angle[:1])),
 }
 
 
