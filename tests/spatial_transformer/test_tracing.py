@@ -15,16 +15,17 @@ def turned(angle):
     return st.rotation_matrix(angle)
 
 
+def reading(family):
+    return lambda angle: family.from_matrix(turned(angle))
+
+
+def converting(name):
+    return lambda angle: getattr(st.converters, name)(turned(angle), *SIZES)
+
+
 CALLS = {
-    **{
-        f"{kind.__name__}.from_matrix": lambda angle, f=kind(): f.from_matrix(turned(angle))
-        for kind in (st.Rigid, st.Similarity, st.Affine, st.Projective)
-    },
-    **{
-        f"{way}_{name}": lambda angle, f=getattr(st.converters, f"{way}_{name}"): f(turned(angle), *SIZES)
-        for way in ("to", "from")
-        for name in CONVERTERS
-    },
+    **{str(family): reading(family) for family in (st.Rigid(), st.Similarity(), st.Affine(), st.Projective())},
+    **{f"{way}_{name}": converting(f"{way}_{name}") for way in ("to", "from") for name in CONVERTERS},
     "inverse": lambda angle, f=AFFINE: f.inverse(f.from_matrix(turned(angle))),
     "bound": lambda angle, bound=BOUND: bound(angle, torch.zeros_like(angle[:1])),
 }
