@@ -70,7 +70,7 @@ def _inverse(order: int, length: int, padding: str) -> Tensor:
 
 
 def _inverted(order: int, length: int, padding: str) -> np.ndarray:
-    """(n, n), from the eigenvectors of an axis that is mirrored about its outer edges, or repeated: they are cosines."""
+    """(n, n), from the eigenvectors of an axis that is mirrored at its outer edges, or repeated: they are cosines."""
     pixels = np.arange(length)
     if padding == "wrap":
         product, turns = np.outer(pixels, 2 * pixels), 2 * length
