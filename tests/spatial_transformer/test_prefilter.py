@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 
 import spatial_transformer as st
 from spatial_transformer import testing
-from spatial_transformer.kernels import BSpline
+from spatial_transformer.kernels import BSpline, Cubic
+from spatial_transformer.ops.resample.how import how_to_read
 from spatial_transformer.prefilter import _remembered, spline_coefficients
 
 quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -78,10 +78,22 @@ def test_what_inference_mode_computed_can_be_trained_with():
 
 @pytest.mark.parametrize("order", [2, 3, 4, 5])
 @pytest.mark.parametrize("length", [1, 2, 3, 8])
-@pytest.mark.parametrize(("padding", "mode"), [("wrap", "grid-wrap"), ("reflection", "reflect")])
-def test_coefficients_are_those_of_scipy(order, length, padding, mode):
-    image = testing.random_image((length, 6))
+@pytest.mark.parametrize(("padding", "mode"), [("wrap", "wrap"), ("reflection", "symmetric")])
+def test_the_spline_passes_through_the_pixels(order, length, padding, mode):
+    image = testing.random_image((length, 1)).double()
     ours, _ = spline_coefficients(image, order, (padding, padding))
-    # SciPy leaves axes of one pixel alone, which is right: weights sum to one.
-    theirs = ndimage.spline_filter(image[0, 0].numpy(), order, output=np.float64, mode=mode)
-    np.testing.assert_allclose(ours[0, 0].numpy(), theirs, rtol=0, atol=1e-5)
+    weights = [float(BSpline(order).weight(torch.tensor(float(d), dtype=torch.float64))) for d in range(-2, 3)]
+    around = np.pad(ours[0, 0, :, 0].numpy(), 2, mode=mode)
+    np.testing.assert_allclose(
+        np.convolve(around, weights, mode="valid"), image[0, 0, :, 0].numpy(), rtol=0, atol=1e-12
+    )
+
+
+@quiet
+@pytest.mark.parametrize(("kind", "argument"), [(BSpline, 5), (BSpline, 2), (Cubic, -0.5)])
+def test_a_kernel_made_while_compiling_keeps_its_arguments(kind, argument):
+    def table(x):
+        return x + torch.tensor(how_to_read(kind(argument), ("wrap",), (0,)).table)
+
+    compiled = torch.compile(table, fullgraph=True, backend="eager")
+    assert torch.equal(compiled(torch.zeros(1)), table(torch.zeros(1)))
