@@ -7,12 +7,12 @@ SOURCES := src tests results
 
 .PHONY: demo test test-browser check format docs measure bench tables families gallery clean
 
-demo: $(VENV)/.demo  ## train a network with and without a transformer, and make a page of it (4 minutes)
+demo: $(VENV)/.demo  ## train a network with and without a transformer, and make a page of it (2 minutes)
 	$(BIN)/stn train --data digits --distortion RTS --compare cnn,st-cnn --name demo --overwrite \
 		--steps 800 --batch-size 128 --filters 32
 
-test: $(VENV)/.dev  ## all tests but the browser's
-	$(BIN)/python -m pytest -q
+test: $(VENV)/.dev  ## all tests but the browser's, in two processes; a file stays in one, with what it prepared
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope
 
 test-browser: $(VENV)/.dev  ## open a report in a headless Chromium, which must be installed
 	$(BIN)/python -m pytest -q -m browser tests

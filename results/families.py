@@ -42,8 +42,8 @@ def outcomes() -> dict[str, dict[str, str]]:
 
 
 def _name(family: str) -> str:
-    """How a family prints itself, on one line."""
-    return re.sub(r"\s+", " ", family)
+    """How a family prints itself, on one line; pytest writes some of its line breaks as a backslash and an n."""
+    return re.sub(r"(\s|\\+n)+", " ", family)
 
 
 def table() -> str:

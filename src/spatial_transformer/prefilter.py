@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from .boundary import fill_value, source_index
-from .compiling import constant_when_compiled
 
 # B-splines at whole distances 0, 1, 2 from their centre, by order.
 AT_PIXELS = {
@@ -62,13 +61,35 @@ def _extended(image: Tensor, padding: tuple[str | float, ...], margins: tuple[in
     return image
 
 
-@constant_when_compiled
-@functools.lru_cache(maxsize=16)
 def _inverse(order: int, length: int, padding: str) -> Tensor:
     """(n, n): the values at the pixels of an axis to the coefficients, in float64."""
-    system = np.zeros((length, length))
-    for distance, weight in enumerate(AT_PIXELS[order]):
-        for side in {-1, 1} if distance else {1}:
-            read = source_index(torch.arange(length) + side * distance, length, padding).numpy()
-            np.add.at(system, (np.arange(length), read), weight)
-    return torch.from_numpy(np.linalg.inv(system))
+    # The compiler sees through NumPy but not through what is remembered. That are no tensors: these would belong to the
+    # trace, the transformation or the inference mode that they were made in.
+    inverted = _inverted if torch.compiler.is_compiling() else _remembered
+    return torch.from_numpy(inverted(order, length, padding))
+
+
+def _inverted(order: int, length: int, padding: str) -> np.ndarray:
+    """(n, n), from the eigenvectors of an axis that is mirrored at its outer edges, or repeated: they are cosines."""
+    pixels = np.arange(length)
+    if padding == "wrap":
+        product, turns = np.outer(pixels, 2 * pixels), 2 * length
+        response = _response(order, 2 * np.pi * pixels / length)
+        # Circulant: what a pixel does depends on the distance alone.
+        column = (np.cos(2 * np.pi * (product % turns) / turns) / response).sum(1) / length
+        return column[(pixels[:, None] - pixels) % length]
+    product, turns = np.outer(2 * pixels + 1, pixels), 4 * length
+    vectors = np.cos(2 * np.pi * (product % turns) / turns)  # the discrete cosine transform
+    response = _response(order, np.pi * pixels / length)
+    return (vectors * np.where(pixels == 0, 1.0, 2.0) / (length * response)) @ vectors.T
+
+
+_remembered = functools.lru_cache(maxsize=16)(_inverted)
+
+
+def _response(order: int, frequency: np.ndarray) -> np.ndarray:
+    """(n,) what the spline's values at the pixels make of a cosine of frequencies in radians per pixel."""
+    response = np.full_like(frequency, AT_PIXELS[order][0])
+    for distance, weight in enumerate(AT_PIXELS[order][1:], start=1):
+        response = response + 2 * weight * np.cos(distance * frequency)
+    return response

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...boundary import fill_value
 from ...compiling import constant_when_compiled
-from ...kernels import Kernel
+from ...kernels import BSpline, Cubic, Kernel
 
 # In the order of the numbers that the compiled kernels know them by; a number to fill with counts as "zeros".
 RULES = ("zeros", "border", "reflection", "wrap")
@@ -73,10 +73,28 @@ def _numbers(table: tuple[float, ...], fill: float, dtype: torch.dtype) -> Tenso
     return torch.from_numpy(np.append(np.stack(tables), fill)).to(dtype)
 
 
-@constant_when_compiled
 def how_to_read(kernel: Kernel, padding: tuple[str | float, ...], margins: tuple[int, ...]) -> How | None:
     """None if the weights of the kernel are not polynomials of the fraction."""
+    if isinstance(kernel, BSpline):  # the compiler takes an object made while it traces for one made without arguments
+        return _spline_constant(kernel.order, padding, margins)
+    if isinstance(kernel, Cubic):
+        return _cubic_constant(kernel.a, padding, margins)
+    return _constant(kernel, padding, margins)
+
+
+@constant_when_compiled
+def _constant(kernel: Kernel, padding: tuple[str | float, ...], margins: tuple[int, ...]) -> How | None:
     return _how_to_read(kernel, padding, margins)
+
+
+@constant_when_compiled
+def _spline_constant(order: int, padding: tuple[str | float, ...], margins: tuple[int, ...]) -> How | None:
+    return _how_to_read(BSpline(order), padding, margins)
+
+
+@constant_when_compiled
+def _cubic_constant(a: float, padding: tuple[str | float, ...], margins: tuple[int, ...]) -> How | None:
+    return _how_to_read(Cubic(a), padding, margins)
 
 
 @functools.lru_cache(maxsize=64)
