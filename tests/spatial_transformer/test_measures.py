@@ -155,3 +155,133 @@ def test_bad_input(case):
     call, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- flat ground, units of intensity, outliers ------------------------------------------------------------------------
+
+
+def object_on_flat_ground(dims, dtype, channels=1):
+    """Two images that are nearly proportional on an object, and flat around it."""
+    x = torch.zeros(1, channels, *(24,) * dims, dtype=torch.float64)
+    inner = (..., *(slice(9, 15),) * dims)
+    noise = [testing.random_image((6,) * dims, batch=1, channels=channels, dtype=torch.float64, seed=s) for s in (3, 4)]
+    x[inner] = noise[0]
+    y = 0.7 * x
+    y[inner] += 0.02 * noise[1]
+    return x.to(dtype), y.to(dtype)
+
+
+def correlation_of_windows_that_vary(x, y, window):
+    """One minus the mean of numpy's correlation, over all windows of one-channel images that vary in either."""
+    half, found = window // 2, []
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            part = slice(max(0, i - half), i + half + 1), slice(max(0, j - half), j + half + 1)
+            a, b = x[part].flatten(), y[part].flatten()
+            if a.std() > 0 or b.std() > 0:
+                found.append(float(torch.corrcoef(torch.stack([a, b]))[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0)
+    return 1 - sum(found) / len(found)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("window", [3, 9, 21])
+def test_flat_windows_do_not_count(dtype, window):
+    x, y = object_on_flat_ground(2, dtype)
+    expected = correlation_of_windows_that_vary(x[0, 0].double(), y[0, 0].double(), window)
+    assert measures.local_ncc(x, y, window=window).item() == pytest.approx(expected, abs=1e-4)
+    assert measures.local_ncc(x, x, window=window).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 100.0])
+def test_flat_windows_have_no_gradient(dims, offset):
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        x, y = object_on_flat_ground(dims, dtype, channels=2)
+        x = (x + offset).requires_grad_()
+        measures.local_ncc(x, y, window=5).sum().backward()
+        assert (x.grad[..., :5, :5] == 0).all()
+        gradients.append(x.grad.double())
+    scale = gradients[1].abs().max()
+    assert scale > 0
+    torch.testing.assert_close(gradients[0] / scale, gradients[1] / scale, rtol=0, atol=2e-3 * max(1, offset / 10))
+
+
+def test_a_window_that_is_flat_in_one_image_is_unrelated():
+    x, _ = object_on_flat_ground(2, torch.float64)
+    noise = testing.random_image((24, 24), batch=1, channels=1, dtype=torch.float64)
+    assert measures.local_ncc(x, noise).item() == pytest.approx(
+        correlation_of_windows_that_vary(x[0, 0], noise[0, 0], 9)
+    )
+    flat = torch.full_like(x, 0.3).requires_grad_()
+    value = measures.local_ncc(flat, flat.detach())
+    value.sum().backward()
+    assert value.item() == 1
+    assert (flat.grad == 0).all()
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-5, 1.0, 1e6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["ncc", "local_ncc", "mi"])
+def test_the_unit_of_intensity_means_nothing(name, scale, dtype):
+    """The same value in every unit, and a gradient in one over that unit."""
+    values, gradients = [], []
+    for unit in (1.0, scale):
+        x, y = (unit * image for image in object_on_flat_ground(2, dtype))
+        x.requires_grad_()
+        value = MEASURES[name](x, y + 0.5 * unit)
+        value.sum().backward()
+        values.append(value.detach())
+        gradients.append(unit * x.grad)
+    torch.testing.assert_close(values[1], values[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ncc", "local_ncc", "mi"])
+def test_an_offset_means_nothing_and_both_precisions_agree(name):
+    """Multiples of 1/1024 below 1, which 100 can be added to without rounding."""
+    x, y = ((1024 * image).round() / 1024 for image in object_on_flat_ground(2, torch.float64))
+    expected = MEASURES[name](x, y)
+    for dtype in (torch.float32, torch.float64):
+        for offset in (0.0, 100.0, -100.0):
+            found = MEASURES[name]((x + offset).to(dtype), y.to(dtype))
+            torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_half_precision_is_computed_in_float32(name):
+    x, y = (60000 * image for image in object_on_flat_ground(2, torch.float32))
+    value = MEASURES[name](x.half(), y.half())
+    torch.testing.assert_close(value, MEASURES[name](x.half().float(), y.half().float()))
+    assert value.isfinite().all()
+
+
+def test_the_range_of_intensities_leaves_outliers_out():
+    """Of a ramp with hot and dead pixels what the ramp's hundredths reach; of images without, all of it."""
+    ramp = torch.linspace(0, 1, 4096, dtype=torch.float64).reshape(1, 1, 64, 64)
+    assert [end.item() for end in measures.intensity_range(ramp)] == [0, 1]
+    broken = ramp.clone()
+    broken[..., 5, 60:63], broken[..., 7, 8] = 65535, -65535
+    low, high = measures.intensity_range(broken)
+    assert -0.6 < low.item() <= 0
+    assert 1 <= high.item() < 1.6
+
+
+@pytest.mark.parametrize(("share", "hot"), [(0.3, False), (0.005, False), (0.005, True), (0.0, False)])
+def test_the_range_of_a_mask_is_that_of_its_two_values(share, hot):
+    mask = torch.zeros(1, 1, 64, 64)
+    mask.view(-1)[: int(share * 4096)] = 1
+    if hot:
+        mask[..., 60, 60] = 65535
+    low, high = measures.intensity_range(mask)
+    assert low.item() == 0
+    assert high.item() == pytest.approx((1.5 if hot else 1) * (share > 0))
+
+
+@pytest.mark.parametrize("hot", [65535.0, -65535.0])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_hot_pixel_hardly_changes_mutual_information(hot, which):
+    pair = [testing.random_image((32, 32), batch=1, channels=1, seed=1)] * 2
+    expected = measures.mutual_information(*pair).item()
+    pair[which] = pair[which].clone()
+    pair[which][..., 3, 4] = hot
+    assert measures.mutual_information(*pair).item() == pytest.approx(expected, rel=0.2)
