@@ -6,12 +6,13 @@ docs/benchmarks-cuda.md.
 
 from pathlib import Path
 
-from stn_lab.benchmark import chart, page, scaling_page
-from stn_lab.benchmark.result import Result
+from stn_bench import chart, page, scaling_page
+from stn_bench.result import Result
+from stn_lab.views.figures import save
 
 HERE = Path(__file__).parent
 README, DOCS = HERE.parent / "README.md", HERE.parent / "docs"
-RESULTS = HERE / "benchmarks"
+RESULTS = HERE.parent / "results" / "benchmarks"
 
 
 def pages() -> dict[Path, str]:
@@ -37,10 +38,10 @@ def picture(name: str) -> str:
 
 def draw() -> None:
     result = Result.read(RESULTS / "cpu.json")
-    chart.save(chart.bars(result), DOCS / page.PICTURE)
-    chart.save(chart.curves(result, scaling_page.predicted(result)), DOCS / scaling_page.PICTURE)
+    save(chart.bars(result), DOCS / page.PICTURE)
+    save(chart.curves(result, scaling_page.predicted(result)), DOCS / scaling_page.PICTURE)
     for name, other in others().items():
-        chart.save(chart.bars(other), DOCS / picture(name))
+        save(chart.bars(other), DOCS / picture(name))
 
 
 if __name__ == "__main__":

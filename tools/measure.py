@@ -11,11 +11,12 @@ from pathlib import Path
 from experiments import EXPERIMENTS, Row
 
 HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results"
 RUNS = HERE.parent / "runs"
 
 
 def measure(row: Row, seed: int) -> None:
-    result = HERE / row.name / f"seed{seed}.json"
+    result = RESULTS / row.name / f"seed{seed}.json"
     if result.exists():
         return
     run = RUNS / f"{row.name}-seed{seed}"

@@ -7,13 +7,13 @@ from typing import Any
 
 from experiments import EXPERIMENTS, Row
 
-from stn_lab.recipes import TABLES
-from stn_lab.reproduce.compare import Comparison, compare
-from stn_lab.reproduce.page import number
-from stn_lab.reproduce.results import Results
+from stn_paper.compare import Comparison, compare
+from stn_paper.page import number
+from stn_paper.results import Results
+from stn_paper.tables import TABLES
 
-HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+RESULTS = Path(__file__).parent.parent / "results"
+README = RESULTS.parent / "README.md"
 BEGIN, END = "<!-- table: written by `make tables` -->\n", "<!-- end of table -->\n"
 PAPER_BEGIN, PAPER_END = "<!-- paper: written by `make tables` -->\n", "<!-- end of paper -->\n"
 
@@ -25,7 +25,7 @@ def paper() -> str:
     """Table 1 of the paper, each cell at the largest budget that it was run with."""
     table = TABLES["table1"]
     best: dict[tuple[str, str], Comparison] = {}
-    for comparison in compare(Results(HERE, print), table):  # smaller budgets come first
+    for comparison in compare(Results(RESULTS, print), table):  # smaller budgets come first
         best[comparison.row, comparison.column] = comparison
     head = _markdown(["", *table.columns]) + _markdown(["---"] * (1 + len(table.columns)))
     rows = dict.fromkeys(row for row, _ in best)
@@ -48,7 +48,7 @@ def _markdown(cells: list[str]) -> str:
 
 
 def _results(row: Row) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted((HERE / row.name).glob("seed*.json"))]
+    return [json.loads(path.read_text()) for path in sorted((RESULTS / row.name).glob("seed*.json"))]
 
 
 def _lines(row: Row) -> list[str]:

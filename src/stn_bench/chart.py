@@ -1,12 +1,8 @@
 """Pictures of a result: bars of ratios against PyTorch, and curves."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -162,12 +158,3 @@ def _grown(rows: list[Row]) -> list[int]:
     axes = range(len(rows[0].shape))
     axis = next((axis for axis in axes if len({row.shape[axis] for row in rows}) > 1), 0)  # 0 of a single point
     return [row.shape[axis] for row in rows]
-
-
-def save(figure: Figure, path: Path) -> None:
-    """As SVG or PNG, the same bytes for the same figure."""
-    if path.suffix == ".svg":
-        with matplotlib.rc_context({"svg.hashsalt": "spatial-transformer"}):
-            FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None})
-    else:
-        FigureCanvasAgg(figure).print_png(path)

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from typing import Any
 
-from ..errors import UserError
+from stn_lab.errors import UserError
 
 LIMIT = 600  # seconds
 
 
 def measure_in_child(module: str, arguments: Any, environment: dict[str, str] | None = None) -> Any:
-    """Run `python -m stn_lab.benchmark.MODULE ARGUMENTS` and read the last line that it prints; both are JSON.
+    """Run `python -m stn_bench.MODULE ARGUMENTS` and read the last line that it prints; both are JSON.
 
     Raises:
         UserError: it failed; says with what last words.

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from stn_lab.errors import UserError
+
 from .cold_start import FirstCall
 from .memory import Use
 from .peers import OURS, REFERENCE

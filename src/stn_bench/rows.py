@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..errors import UserError
+from stn_lab.errors import UserError
 
 MATRIX_WARPS = ("affine", "projective")  # computed in the kernel; the others hand it points
 EVERY_PASS = ("forward", "theta", "both")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import UserError
+from .errors import UserError
 
 
 def folder_with(title: str, name: str, digests: Mapping[str, str | None], source: str) -> Path:

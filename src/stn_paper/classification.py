@@ -8,12 +8,13 @@ import lightning as L
 import torch
 from torch import nn
 
-from ..data import Splits
-from ..training.config import Machine
-from ..training.data_module import Batches
-from ..training.evaluation import load_weights
-from ..training.module import ClassifierTraining
-from ..training.run import measure, train
+from stn_lab.digits.sets import Splits
+from stn_lab.training.config import Machine
+from stn_lab.training.data_module import Batches
+from stn_lab.training.evaluation import load_weights
+from stn_lab.training.module import ClassifierTraining
+from stn_lab.training.run import measure, train
+
 from . import attention
 from .table import Cell
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ..recipes import BUDGETS, Estimate, Table
-from ..recipes.table import BudgetName
 from .results import Result, Results, estimate
+from .table import BUDGETS, BudgetName, Estimate, Table
 
 # Within this many standard errors ours is called as good as the paper's.
 NEAR = 2.0

@@ -6,9 +6,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..benchmark.chart import save
-from ..recipes.table import BudgetName
+from stn_lab.views.figures import save
+
 from .compare import Comparison
+from .table import BudgetName
 
 # What is said of the distortion, to its amounts, the range that was trained, and the errors in percent.
 Curves = Mapping[str, Mapping[str, Any]]

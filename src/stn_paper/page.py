@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from ..errors import UserError
-from ..recipes import BUDGETS, TABLES, Table
-from ..recipes.table import BudgetName
-from ..report.wording import duration
+from stn_lab.errors import UserError
+from stn_lab.views.wording import duration
+
 from .compare import Comparison, claims, compare
 from .curves import draw, swept
 from .results import MEASURED, Result, Results
+from .table import BUDGETS, BudgetName, Table
+from .tables import TABLES
 
 COSTS = ["parameters", "ms/step", "of which data", "training"]
 MARKS = {"as good": "🟢", "worse": "🟠", "unpublished": "⚪"}
@@ -25,7 +26,7 @@ of the test set leaves open and what differs between seeds. The paper's number f
 
 Budgets: *quick*, *standard* and *paper* take more and more steps, in most tables a fiftieth of the paper's, a tenth,
 and as many; how many stands below the numbers. What the paper leaves open, and what is chosen here, stands at the head
-of each file in `src/stn_lab/recipes`. `stn reproduce TABLE --budget quick` runs what is missing and writes this page
+of each table's file in `src/stn_paper`. `stn reproduce TABLE --budget quick` runs what is missing and writes this page
 from the files in `results/`; `stn reproduce --page-only` writes it.
 """
 

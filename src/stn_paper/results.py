@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from ..errors import UserError
-from ..recipes import Cell, Estimate, Table
-from ..recipes.table import BudgetName
-from ..training.folder import write_json
+from stn_lab.errors import UserError
+from stn_lab.training.folder import write_json
+
+from .table import BudgetName, Cell, Estimate, Table
 
 Result = dict[str, Any]
 

@@ -10,12 +10,13 @@ from operator import attrgetter
 from pathlib import Path
 from statistics import mean
 
-from ..errors import UnusableCheckpoint, UserError
-from ..recipes import Cell
-from ..report.wording import duration
-from ..training.config import Machine
-from ..training.folder import write_json
+from stn_lab.errors import UnusableCheckpoint, UserError
+from stn_lab.training.config import Machine
+from stn_lab.training.folder import write_json
+from stn_lab.views.wording import duration
+
 from .results import Result, Results
+from .table import Cell
 
 Say = Callable[[str], None]
 

@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from ..data import Digits, Splits, load
-from ..training.config import Budget, Machine
+from stn_lab.digits.sets import Digits, Splits, load
+from stn_lab.training.config import Budget, Machine
 
 BudgetName = Literal["smoke", "quick", "standard", "paper"]
 BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stn_lab.benchmark.cold_start import FirstCall
-from stn_lab.benchmark.result import Cell, MemoryCell, Result
-from stn_lab.benchmark.rows import MATRIX, SECOND_ORDER, curves
+from stn_bench.cold_start import FirstCall
+from stn_bench.result import Cell, MemoryCell, Result
+from stn_bench.rows import MATRIX, SECOND_ORDER, curves
 
 ORIGIN = {
     "device": "A processor",

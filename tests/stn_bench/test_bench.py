@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from stn_lab.benchmark import memory, peers, run
-from stn_lab.benchmark.cold_start import FirstCall
-from stn_lab.benchmark.memory import _use
-from stn_lab.benchmark.result import Result
-from stn_lab.benchmark.rows import MATRIX, SECOND_ORDER
-from stn_lab.benchmark.timing import Spread, interleave
+from stn_bench import memory, peers, plan, run
+from stn_bench.cold_start import FirstCall
+from stn_bench.memory import _use
+from stn_bench.result import Result
+from stn_bench.rows import MATRIX, SECOND_ORDER
+from stn_bench.timing import Spread, interleave
 from stn_lab.cli import main
 
 CPU = torch.device("cpu")
@@ -136,14 +136,14 @@ def test_a_library_that_computes_something_else_is_not_timed(capfd, monkeypatch,
     def wrong(problem):
         return peers.Opaque(lambda: problem.image + 1, lambda image: image)
 
-    monkeypatch.setattr(run, "PEERS", (*peers.PEERS[:3], peers.Peer("wrong", wrong)))
+    monkeypatch.setattr(plan, "PEERS", (*peers.PEERS[:3], peers.Peer("wrong", wrong)))
     line = refusal(capfd, *QUICK, "--skip-tests", "--parts", "matrix", "--output", tmp_path / "result.json")
     assert "wrong and torch differ by" in line
 
 
 def test_a_library_that_is_not_installed_is_left_out(monkeypatch, tmp_path):
     gone = peers.Peer("gone", lambda problem: None, "no_such_module")
-    monkeypatch.setattr(run, "PEERS", (*peers.PEERS[:3], gone))
+    monkeypatch.setattr(plan, "PEERS", (*peers.PEERS[:3], gone))
     path = tmp_path / "result.json"
     assert (
         stn(*QUICK, "--skip-tests", "--parts", "matrix", "--passes", "forward", "--threads", 1, "--output", path) == 0

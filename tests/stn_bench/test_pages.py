@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from stn_lab.benchmark import chart, page, scaling_page
-from stn_lab.benchmark.cost_model import models, share_close
-from stn_lab.benchmark.goals import goals
-from stn_lab.benchmark.result import SCHEMA, Result, geometric_mean
-from stn_lab.benchmark.rows import MATRIX
+from stn_bench import chart, page, scaling_page
+from stn_bench.cost_model import models, share_close
+from stn_bench.goals import goals
+from stn_bench.result import SCHEMA, Result, geometric_mean
+from stn_bench.rows import MATRIX
 from stn_lab.errors import UserError
+from stn_lab.views.figures import save
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def program():
-    spec = importlib.util.spec_from_file_location("benchmarks", ROOT / "results" / "benchmarks.py")
+    spec = importlib.util.spec_from_file_location("benchmarks", ROOT / "tools" / "benchmarks.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -170,7 +171,7 @@ def test_pictures_are_the_same_for_the_same_result(result, tmp_path, suffix):
     }.items():
         paths = [tmp_path / f"{name}{k}{suffix}" for k in range(2)]
         for path in paths:
-            chart.save(draw(), path)
+            save(draw(), path)
         assert paths[0].read_bytes() == paths[1].read_bytes()
         assert paths[0].stat().st_size > 10_000
 

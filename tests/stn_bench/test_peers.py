@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from stn_lab.benchmark.agreement import disagreement, output
-from stn_lab.benchmark.passes import PASSES
-from stn_lab.benchmark.peers import PEERS, Differentiable, Opaque
-from stn_lab.benchmark.problem import problem
-from stn_lab.benchmark.rows import MATRIX, SECOND_ORDER
+from stn_bench.agreement import disagreement, output
+from stn_bench.passes import PASSES
+from stn_bench.peers import PEERS, Differentiable, Opaque
+from stn_bench.problem import problem
+from stn_bench.rows import MATRIX, SECOND_ORDER
 
 ROWS = {row.name: row.small() for row in (*MATRIX, *SECOND_ORDER)}
 LIBRARIES = {peer.name: peer for peer in PEERS}

@@ -3,9 +3,9 @@
 import pytest
 from torch import nn
 
-from stn_lab.recipes import Row, Table
-from stn_lab.reproduce.results import Results
 from stn_lab.training.config import Budget
+from stn_paper.results import Results
+from stn_paper.table import Row, Table
 
 
 def made_up(error=1.0, seed=0, **changes):

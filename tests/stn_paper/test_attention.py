@@ -2,7 +2,7 @@ import torch
 from matplotlib.image import imread
 
 import spatial_transformer as st
-from stn_lab.recipes.attention import draw, first_transformer, pixels_read
+from stn_paper.attention import draw, first_transformer, pixels_read
 
 
 def looking(*theta):

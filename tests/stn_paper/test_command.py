@@ -11,7 +11,7 @@ import time
 import pytest
 
 from stn_lab.cli import main
-from stn_lab.recipes import TABLES
+from stn_paper.tables import TABLES
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_results_that_cannot_be_written_are_noticed_before_training(where, tmp_p
 
 
 def test_missing_data_without_network_is_one_line(where, tmp_path, monkeypatch, capfd):
-    from stn_lab.data import mnist
+    from stn_lab.digits import mnist
 
     monkeypatch.setenv("STN_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -105,7 +105,7 @@ def test_missing_data_without_network_is_one_line(where, tmp_path, monkeypatch, 
 def in_a_process(*arguments):
     """A command of 400 steps or so, long enough to be stopped."""
     code = (
-        "import dataclasses, sys; from stn_lab.recipes import distorted_mnist as d, TABLES; t = TABLES['table1'];"
+        "import dataclasses, sys; from stn_paper.tables import TABLES; t = TABLES['table1'];"
         "b = {**t.budgets, 'smoke': dataclasses.replace(t.budgets['smoke'], steps=400, validations=20)};"
         "TABLES['table1'] = dataclasses.replace(t, budgets=b);"
         "from stn_lab.cli import main; main(sys.argv[1:])"

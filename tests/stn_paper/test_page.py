@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from stn_lab.recipes import TABLES, Cell
-from stn_lab.reproduce import page
-from stn_lab.reproduce.compare import compare
-from stn_lab.reproduce.results import Results, estimate
+from stn_paper import page
+from stn_paper.compare import compare
+from stn_paper.results import Results, estimate
+from stn_paper.table import Cell
+from stn_paper.tables import TABLES
 
 from .conftest import made_up
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 TABLE1 = TABLES["table1"]
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from stn_lab.errors import UserError
-from stn_lab.recipes import Cell
-from stn_lab.reproduce.run import _claimed, run_cells, time_left
 from stn_lab.training.config import Machine
 from stn_lab.training.evaluation import load_weights
+from stn_paper.run import _claimed, run_cells, time_left
+from stn_paper.table import Cell
 
 from .conftest import made_up
 

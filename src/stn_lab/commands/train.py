@@ -1,92 +1,104 @@
-"""What the commands do; imported when one runs, so that `stn --help` is quick."""
+"""`stn train`."""
 
-import os
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import torch
-from rich.console import Console
-from rich.table import Table
-
-from spatial_transformer.backends import BACKENDS
-
-from .data import load
-from .report import write_report, write_strip
-from .training.config import Experiment
-from .training.evaluation import evaluate_run
-from .training.fit import Interrupted, check_machine
-from .training.folder import RunFolder
-from .training.invariance import sweep_run
-from .training.process import is_first_process
-from .training.run import train_run
-
-if TYPE_CHECKING:
-    from .cli import Evaluate, Train
-
-console = Console(highlight=False)
+from ..errors import UserError
+from ..tasks.data import Data
+from ..training.config import Budget, Machine
+from ..training.experiment import Experiment
+from ..training.folder import RunFolder
+from ..training.process import is_first_process
 
 
-def train(options: "Train") -> None:
-    """`stn train`."""
-    experiment = options.experiment()
-    experiment.check()
+@dataclass(frozen=True)
+class Train:
+    """Train models, measure them, and write a report.
+
+    Everything goes into runs/NAME: config.json, results.json, report.html, and a folder per model with its logs,
+    checkpoints and pictures.
+    """
+
+    data: Data = field(default_factory=Data)
+    budget: Budget = field(default_factory=Budget)
+    machine: Machine = field(default_factory=Machine)
+    model: str = "st-cnn"
+    """fcn, cnn, st-fcn or st-cnn; st-cnn:tps to name the family with it."""
+    compare: str = ""
+    """Several models under the same budget in one report, instead of --model: cnn,st-cnn."""
+    family: str = "affine"
+    """Of the transformers: translation, attention, rigid, similarity, affine, projective, piecewise-affine, tps,
+    bspline or velocity."""
+    name: str = ""
+    """Of the run; data, distortion and models by default."""
+    runs: Path = Path("runs")
+    """The folder that holds the runs."""
+    resume: bool = False
+    """Go on with the run of this name: finish what is not finished."""
+    overwrite: bool = False
+    """Write over the run of this name."""
+    profile: bool = False
+    """Print what share of a training step goes into making the data."""
+
+    def __call__(self) -> None:
+        experiment = self.experiment()
+        experiment.check()
+        self.machine.check()
+        folder = RunFolder(self.path(experiment))
+        if is_first_process():
+            self._check_folder(folder, experiment)
+        _train(self, folder, experiment)
+
+    def experiment(self) -> Experiment:
+        labels = [label.strip() for label in (self.compare or self.model).split(",")]
+        return Experiment(self.data, self.budget, tuple(label for label in labels if label), self.family)
+
+    def path(self, experiment: Experiment) -> Path:
+        if Path(self.name).name != self.name:
+            raise UserError(f"--name must be a plain name; got {self.name!r}. The folder around it is --runs")
+        default = "-".join([self.data.name, *experiment.models]).replace(":", "-")
+        return self.runs / (self.name or default)
+
+    def _check_folder(self, folder: RunFolder, experiment: Experiment) -> None:
+        if self.resume:
+            RunFolder.open(folder.path).expect(experiment)
+        else:
+            folder.check_free(overwrite=self.overwrite)
+
+
+def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
+    """What needs PyTorch; nothing is written for a run that cannot begin."""
+    from ..digits.sets import load
+    from ..training.fit import Interrupted, check_machine
+    from ..training.run import build_model, train_run
+    from .report import write_pages
+
+    for label in experiment.models:
+        build_model(experiment, label)
     check_machine(options.machine, experiment.budget.batch_size)
-    splits = load(experiment.task.data)
-    folder = _folder(options, experiment)  # last: nothing is written for a run that cannot begin
+    splits = load(experiment.data.data)
+    if is_first_process() and not options.resume:
+        RunFolder.create(folder.path, experiment, overwrite=options.overwrite)
     try:
         train_run(folder, experiment, options.machine, splits)
     except Interrupted as stop:
         if is_first_process():
-            console.print(f"Stopped after {stop.step} steps; go on with the same command and --resume.")
+            sys.stdout.write(f"Stopped after {stop.step} steps; go on with the same command and --resume.\n")
         sys.exit(130)
-    if not is_first_process():
-        return
-    _print_results(folder)
-    if options.profile:
-        _print_profile(folder)
-    _write_report(folder)
+    if is_first_process():
+        _print_results(folder, profile=options.profile)
+        write_pages(folder)
 
 
-def _folder(options: "Train", experiment: Experiment) -> RunFolder:
-    path = options.path(experiment)
-    if not is_first_process():
-        return RunFolder(path)  # made by the first process
-    if not options.resume:
-        return RunFolder.create(path, experiment, overwrite=options.overwrite)
-    folder = RunFolder.open(path)
-    folder.expect(experiment)
-    return folder
+def _print_results(folder: RunFolder, *, profile: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
 
-
-def evaluate(options: "Evaluate") -> None:
-    """`stn evaluate`."""
-    folder = RunFolder.open(options.run)
-    recorded = folder.results()
-    table = Table("model", "error %", "± s.e.", "at training")
-    for label, score in evaluate_run(folder).items():
-        before = f"{recorded[label]['error_percent']:.2f}" if label in recorded else "unfinished"
-        table.add_row(label, f"{score.error_percent:.2f}", f"{score.standard_error:.2f}", before)
-    console.print(table)
-    if options.sweep:
-        sweep_run(folder, options.sweep)
-        console.print(f"Curve: {os.fspath(folder.path / f'sweep-{options.sweep}.json')}", soft_wrap=True)
-    _write_report(folder)
-
-
-def backends() -> None:
-    """`stn backends`."""
-    devices = [torch.device("cpu")] + [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
-    table = Table("backend", "device", "runs", "what it is")
-    for backend in BACKENDS:
-        for device in devices:
-            reason = backend.unavailable(device)
-            table.add_row(backend.name, str(device), "yes" if reason is None else f"no: {reason}", backend.summary)
-    console.print(table)
-
-
-def _print_results(folder: RunFolder) -> None:
     table = Table("model", "error %", "± s.e.", "parameters", "localiser", "steps", "ms/step", "seed")
+    shares = Table("model", "ms/step", "of which data", "share")
     for label, result in folder.results().items():
+        step, data = result["ms_per_step"], result["data_ms_per_step"]
         table.add_row(
             label,
             f"{result['error_percent']:.2f}",
@@ -94,20 +106,11 @@ def _print_results(folder: RunFolder) -> None:
             f"{result['parameters']:,}",
             f"{result['localiser_parameters']:,}",
             f"{result['steps']:,}",
-            f"{result['ms_per_step']:.1f}",
+            f"{step:.1f}",
             str(result["seed"]),
         )
+        shares.add_row(label, f"{step:.1f}", f"{data:.1f}", f"{100 * data / step:.1f} %")
+    console = Console(highlight=False)
     console.print(table)
-
-
-def _print_profile(folder: RunFolder) -> None:
-    table = Table("model", "ms/step", "of which data", "share")
-    for label, result in folder.results().items():
-        step, data = result["ms_per_step"], result["data_ms_per_step"]
-        table.add_row(label, f"{step:.1f}", f"{data:.1f}", f"{100 * data / step:.1f} %")
-    console.print(table)
-
-
-def _write_report(folder: RunFolder) -> None:
-    write_strip(folder.path)
-    console.print(f"Report: {os.fspath(write_report(folder.path))}", soft_wrap=True)
+    if profile:
+        console.print(shares)

@@ -10,7 +10,7 @@ interpolated bilinearly, black is outside, a digit may lose what leaves the canv
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,10 +27,9 @@ from spatial_transformer import (
     warp,
 )
 
-from .digits import SIDE, Digits
-from .scene import Batch
-
-DistortionName = Literal["R", "RTS", "P", "E", "T", "TC", "H"]
+from ..tasks.scene import Batch
+from . import DistortionName
+from .sets import SIDE, Digits
 
 PIXEL = 2 / SIDE  # of a 28-pixel image, in normalised units
 CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # of an image, clockwise

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ..data import DISTORTIONS, Digits, load
-from ..data.distortions import place
-from ..data.scene import Batch
-from ..data.stream import FROZEN_BATCH
-from .evaluation import load_model, score
-from .folder import RunFolder, write_json
+from ..tasks.scene import Batch
+from ..tasks.stream import FROZEN_BATCH
+from ..training.evaluation import load_model, score
+from ..training.folder import RunFolder, write_json
+from .distortions import DISTORTIONS, place
+from .sets import Digits, load
 
 # Amounts of each kind, its unit, and the argument of `place` that it is.
 SWEEPS: dict[str, tuple[str, list[float]]] = {
@@ -33,9 +33,9 @@ def sweep_run(folder: RunFolder, kind: str) -> dict[str, list[float]]:
         UserError: a model is unfinished, or its checkpoint cannot be used.
     """
     experiment = folder.experiment()
-    distortion = DISTORTIONS[experiment.task.distortion]
+    distortion = DISTORTIONS[experiment.data.distortion]
     networks = {label: load_model(folder, experiment, label) for label in experiment.models}
-    digits = load(experiment.task.data).test[:COUNT]
+    digits = load(experiment.data.data).test[:COUNT]
     unit, amounts = SWEEPS[kind]
     errors = {
         label: error_curve(network, digits, distortion.side, kind, amounts) for label, network in networks.items()

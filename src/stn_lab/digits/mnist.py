@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..download import folder_with
 from ..errors import UserError
-from .download import folder_with
 
 SOURCE = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 SHA256 = {

@@ -1,7 +1,7 @@
 """Sets of upright 28x28 digits, split into training, validation and test."""
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Generic, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -9,10 +9,8 @@ from torch import Tensor
 from spatial_transformer import Affine, scale_matrix, warp
 
 from ..errors import UserError
-from . import mnist
-from .scene import Images
-
-DataName = Literal["digits", "mnist"]
+from ..tasks.scene import Images
+from . import DataName, mnist
 
 SIDE = 28
 # MNIST draws its digits in a box of 20 pixels, so that they can be turned without leaving the image; so do we.

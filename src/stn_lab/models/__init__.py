@@ -1,15 +1,5 @@
-"""The networks of the paper's MNIST experiments."""
+"""From the name of a model to a network.
 
-from .classifier import DigitClassifier
-from .models import FAMILIES, ModelSpec, build, count_localising_parameters, count_parameters
-from .theta_names import theta_names
-
-__all__ = [
-    "FAMILIES",
-    "DigitClassifier",
-    "ModelSpec",
-    "build",
-    "count_localising_parameters",
-    "count_parameters",
-    "theta_names",
-]
+spec.py         what a model is made of, as data        build.py        the network, of the size that is asked for
+classifier.py   the layers                              theta_names.py  what a transformer's parameters are called
+"""

@@ -3,20 +3,17 @@
 import bisect
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 import spatial_transformer as st
-from spatial_transformer.sampling import Mode
 
-from ..data.scene import DigitScene
 from ..errors import UserError
+from ..tasks.scene import DigitScene
 from .classifier import DigitClassifier, cnn, fcn
+from .spec import ModelSpec
 
-NetworkName = Literal["fcn", "cnn", "st-fcn", "st-cnn"]
 FAMILIES: dict[str, Callable[[], st.Family]] = {
     "translation": st.Translation,
     "attention": st.Attention,
@@ -32,53 +29,6 @@ FAMILIES: dict[str, Callable[[], st.Family]] = {
 
 # The widths tried when a network is matched to another one's number of parameters.
 WIDTHS = range(4, 513)
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """What a model is called and what it is made of.
-
-    Attributes:
-        label: as typed, "st-cnn" or "st-cnn:tps"; names its results.
-        network: "fcn" or "cnn".
-        family: of its transformer; None without one.
-        transformers: how many work side by side on the image.
-        looks: how often a transformer looks before it hands over what it sees: its `steps`.
-        halved: whether a fully connected localisation network is given the image at half its size, as the convolutional
-            one always is.
-        crop: the side of what a transformer hands over, in pixels, which is then not pooled; that of the image if None.
-        mode: of the sampler.
-        antialias: where a transformer's output is pooled, have the transformer make it half as large instead, and
-            average where it shrinks.
-    """
-
-    label: str
-    network: str
-    family: str | None
-    transformers: int = 1
-    looks: int = 1
-    halved: bool = False
-    crop: int | None = None
-    mode: Mode = "bilinear"
-    antialias: bool = False
-
-    @classmethod
-    def parse(cls, label: str, family: str) -> "ModelSpec":
-        """Read "cnn", "st-cnn" or "st-cnn:tps"; `family` is for transformers that do not name one.
-
-        Raises:
-            UserError: there is no such network or family.
-        """
-        name, _, named_family = label.partition(":")
-        if name not in get_args(NetworkName):
-            raise UserError(f"unknown model {label!r}; choose from {', '.join(get_args(NetworkName))}")
-        if not name.startswith("st-"):
-            if named_family:
-                raise UserError(f"the model {label!r} has no transformer to give a family to; write 'st-{label}'")
-            return cls(label, name, None)
-        if (named_family or family) not in FAMILIES:
-            raise UserError(f"unknown family in {label!r}; choose from {', '.join(FAMILIES)}")
-        return cls(label, name.removeprefix("st-"), named_family or family)
 
 
 def build(spec: ModelSpec, scene: DigitScene, *, filters: int) -> DigitClassifier:

@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from ..networks import DigitClassifier
+from ..models.classifier import DigitClassifier
 from .data_module import Batches
 
 

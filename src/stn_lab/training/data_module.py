@@ -5,9 +5,9 @@ from typing import Any
 import lightning as L
 from torch.utils.data import DataLoader
 
-from ..data import Splits
-from ..data.scene import Scene
-from ..data.stream import TEST_SEED, VALIDATION_SEED, TrainingStream, frozen
+from ..digits.sets import Splits
+from ..tasks.scene import Scene
+from ..tasks.stream import TEST_SEED, VALIDATION_SEED, TrainingStream, frozen
 from .config import Budget
 
 

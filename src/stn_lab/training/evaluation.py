@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data import DISTORTIONS, load
-from ..data.scene import Batch
-from ..data.stream import TEST_SEED, frozen
+from ..digits.distortions import DISTORTIONS
+from ..digits.sets import load
 from ..errors import UnusableCheckpoint
-from ..networks import DigitClassifier
-from .config import Experiment
+from ..models.build import build
+from ..models.classifier import DigitClassifier
+from ..tasks.scene import Batch
+from ..tasks.stream import TEST_SEED, frozen
+from .experiment import Experiment
 from .folder import RunFolder
 from .module import is_wrong
 
@@ -77,7 +79,8 @@ def load_model(folder: RunFolder, experiment: Experiment, label: str) -> DigitCl
     Raises:
         UserError: its checkpoint is missing, damaged or of another model.
     """
-    network = experiment.build(label)
+    scene = DISTORTIONS[experiment.data.distortion]
+    network = build(experiment.spec(label), scene, filters=experiment.budget.filters)
     load_weights(network, folder.model(label) / "best.ckpt")
     return network.eval()
 
@@ -89,7 +92,7 @@ def evaluate_run(folder: RunFolder) -> dict[str, Score]:
         UserError: a model is unfinished, or its checkpoint cannot be used.
     """
     experiment = folder.experiment()
-    distortion = DISTORTIONS[experiment.task.distortion]
+    distortion = DISTORTIONS[experiment.data.distortion]
     models = {label: load_model(folder, experiment, label) for label in experiment.models}
-    batches = frozen(load(experiment.task.data).test, distortion, TEST_SEED)
+    batches = frozen(load(experiment.data.data).test, distortion, TEST_SEED)
     return {label: score(network, batches) for label, network in models.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from .config import Experiment
+from .experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,8 @@ class RunFolder:
             UserError: it is there already, holds something else than a run, or cannot be written.
         """
         folder = cls(path)
+        folder.check_free(overwrite=overwrite)
         try:
-            if path.exists():
-                folder._check_replaceable(overwrite)
             there = path.resolve()  # a link stays, what it leads to is replaced
             if there.is_dir():
                 shutil.rmtree(there)
@@ -37,7 +36,14 @@ class RunFolder:
             raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
         return folder
 
-    def _check_replaceable(self, overwrite: bool) -> None:
+    def check_free(self, *, overwrite: bool) -> None:
+        """Raises UserError if a run is there already that is to be kept, or something else than a run."""
+        try:
+            is_free = not self.path.exists()
+        except OSError as error:  # a name that is too long
+            raise UserError(f"{self.path} cannot be written: {error.strerror}") from error
+        if is_free:
+            return
         if not overwrite:
             raise UserError(
                 f"{self.path} exists already; go on with it (--resume), write over it (--overwrite) or choose another "

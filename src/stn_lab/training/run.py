@@ -7,17 +7,20 @@ from typing import Any
 import lightning as L
 from torch import nn
 
-from ..data import DISTORTIONS, Splits
-from ..data.scene import Batch
-from ..networks import count_localising_parameters, count_parameters
+from ..digits.distortions import DISTORTIONS
+from ..digits.sets import Splits
+from ..models.build import build, count_localising_parameters, count_parameters
+from ..models.classifier import DigitClassifier
+from ..tasks.scene import Batch
+from ..views.arrays import mean_per_class, save_pictures
 from .callbacks import Filmstrip, StepTimer
-from .config import Budget, Experiment, Machine
+from .config import Budget, Machine
 from .data_module import Batches
 from .evaluation import load_weights, score
+from .experiment import Experiment
 from .fit import fit
 from .folder import RunFolder
 from .module import ClassifierTraining, TrainingModule
-from .pictures import mean_per_class, save_pictures
 from .process import is_first_process
 from .provenance import provenance
 
@@ -43,12 +46,22 @@ def train_run(folder: RunFolder, experiment: Experiment, machine: Machine, split
             train_model(label, splits, folder, experiment, machine)
 
 
+def build_model(experiment: Experiment, label: str) -> DigitClassifier:
+    """The network of one of the models of a run, untrained.
+
+    Raises:
+        UserError: it is too large to be matched.
+    """
+    scene = DISTORTIONS[experiment.data.distortion]
+    return build(experiment.spec(label), scene, filters=experiment.budget.filters)
+
+
 def train_model(label: str, splits: Splits, folder: RunFolder, experiment: Experiment, machine: Machine) -> None:
     """Train one model, measure it at its best checkpoint, and write its result."""
     budget = experiment.budget
     L.seed_everything(budget.seed, verbose=False)
-    data = Batches(splits, DISTORTIONS[experiment.task.distortion], budget)
-    network = experiment.build(label)
+    data = Batches(splits, DISTORTIONS[experiment.data.distortion], budget)
+    network = build_model(experiment, label)
     mean_before = mean_per_class(network, data.test)
     film = Filmstrip(data.validation[0][0][:FILM_IMAGES], budget.steps)
     module = ClassifierTraining(network, budget)

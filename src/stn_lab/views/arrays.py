@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.scene import Batch
-from ..networks import DigitClassifier, theta_names
-from .callbacks import Filmstrip
+from ..models.classifier import DigitClassifier
+from ..models.theta_names import theta_names
+from ..tasks.scene import Batch
+from ..training.callbacks import Filmstrip
 
 SHEET = 48  # images on the contact sheet
 OUTLINE = 20  # points along each side of the sampled region

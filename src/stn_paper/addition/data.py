@@ -6,9 +6,9 @@ Source: Jaderberg et al. (2015), appendix A.1.
 import torch
 from torch import Tensor
 
-from .digits import Digits
-from .distortions import DISTORTIONS
-from .scene import Batch
+from stn_lab.digits.distortions import DISTORTIONS
+from stn_lab.digits.sets import Digits
+from stn_lab.tasks.scene import Batch
 
 
 class Addition:

@@ -15,10 +15,10 @@ after 15,000 they have. To move, all 32 numbers of a spline must come to agree, 
 Source: Jaderberg et al. (2015), appendix A.1.
 """
 
-from ..data.addition import Addition
-from .classification import classify
-from .distorted_mnist import BUDGETS, FAMILIES, model
-from .table import Claim, Estimates, Row, Table, load_digits
+from ..classification import classify
+from ..distorted_mnist.table1 import BUDGETS, FAMILIES, model
+from ..table import Claim, Estimates, Row, Table, load_digits
+from .data import Addition
 
 COLUMN = "RTS"
 KEYS = {"Aff": "affine", "Proj": "projective", "TPS": "tps"}

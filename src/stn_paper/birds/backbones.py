@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import UserError
+from stn_lab.errors import UserError
 
 INCEPTION = "inception_v3.tv_in1k"  # timm's name of the weights, learnt on ImageNet
 

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import UserError
-from .digits import Splits
-from .download import folder_with
-from .photographs import Photographs
+from stn_lab.digits.sets import Splits
+from stn_lab.download import folder_with
+from stn_lab.errors import UserError
+
+from ..photographs import Photographs
 
 SOURCE = "https://data.caltech.edu/records/65de6-vp158/files/"
 ARCHIVE = "CUB_200_2011.tgz"

@@ -27,18 +27,20 @@ from typing import Any
 
 from torch import nn
 
-from ..data import Digits, Splits, cub
-from ..data.photographs import Photographs, RandomCrops
-from ..data.two_parts import SinglePart, SyntheticParts
-from ..networks.backbones import SmallBackbone, photograph_backbone
-from ..networks.parts import PartClassifier, as_costly, multiply_adds
-from ..training.config import Budget, Machine
-from ..training.data_module import Batches
-from ..training.evaluation import load_weights
-from ..training.module import ClassifierTraining
-from ..training.run import train
-from .classification import classify
-from .table import SMOKE, Cell, Claim, Estimates, Row, Table, load_digits
+from stn_lab.digits.sets import Digits, Splits
+from stn_lab.training.config import Budget, Machine
+from stn_lab.training.data_module import Batches
+from stn_lab.training.evaluation import load_weights
+from stn_lab.training.module import ClassifierTraining
+from stn_lab.training.run import train
+
+from ..classification import classify
+from ..photographs import Photographs, RandomCrops
+from ..table import SMOKE, Cell, Claim, Estimates, Row, Table, load_digits
+from . import cub
+from .backbones import SmallBackbone, photograph_backbone
+from .network import PartClassifier, as_costly, multiply_adds
+from .two_parts import SinglePart, SyntheticParts
 
 CROP, DROPOUT = 224, 0.7  # of table3
 SYNTHETIC_CROP = 32

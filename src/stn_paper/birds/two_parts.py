@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .digits import SIDE, Digits
-from .distortions import paste, pieces, place
-from .scene import Batch
+from stn_lab.digits.distortions import paste, pieces, place
+from stn_lab.digits.sets import SIDE, Digits
+from stn_lab.tasks.scene import Batch
 
 FINE = 64  # pixels along each side of an image at full resolution
 SHRINK = 0.3  # pixels at full resolution to one of a digit

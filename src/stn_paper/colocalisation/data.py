@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from spatial_transformer import Attention, Translation, warp
-
-from .digits import RIM, SIDE, Digits
-from .distortions import paste, pieces, put_anywhere
-from .scene import Batch
+from stn_lab.digits.distortions import paste, pieces, put_anywhere
+from stn_lab.digits.sets import RIM, SIDE, Digits
+from stn_lab.tasks.scene import Batch
 
 CANVAS = 84
 FRAME = SIDE / CANVAS  # a digit's, as a part of the image's side

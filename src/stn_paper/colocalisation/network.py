@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from spatial_transformer import Attention, SpatialTransformer, warp
 from spatial_transformer.guards import Bound
+from stn_lab.digits.sets import SIDE
 
-from ..data.colocalisation import FRAME
-from ..data.digits import SIDE
+from .data import FRAME
 
 
 class ColocalisationLocaliser(nn.Sequential):

@@ -30,20 +30,20 @@ from typing import Any, NamedTuple
 import lightning as L
 import torch
 
-from ..data import Digits, Splits
-from ..data.colocalisation import Patches, Windows, hide
-from ..data.digits import SIDE
-from ..networks import count_localising_parameters, count_parameters
-from ..networks.classifier import cnn
-from ..networks.colocaliser import Colocaliser
-from ..training.colocalisation import ColocalisationTraining, overlap
-from ..training.config import Budget, Machine
-from ..training.data_module import Batches
-from ..training.evaluation import Score, load_weights
-from ..training.module import ClassifierTraining
-from ..training.run import train
-from . import attention
-from .table import Cell, Claim, Estimates, Row, Table, load_digits
+from stn_lab.digits.sets import SIDE, Digits, Splits
+from stn_lab.models.build import count_localising_parameters, count_parameters
+from stn_lab.models.classifier import cnn
+from stn_lab.training.config import Budget, Machine
+from stn_lab.training.data_module import Batches
+from stn_lab.training.evaluation import Score, load_weights
+from stn_lab.training.module import ClassifierTraining
+from stn_lab.training.run import train
+
+from .. import attention
+from ..table import Cell, Claim, Estimates, Row, Table, load_digits
+from .data import Patches, Windows, hide
+from .network import Colocaliser
+from .task import ColocalisationTraining, overlap
 
 ENCODER = Budget(steps=4_000, batch_size=128, filters=32, validations=2)
 STARTS = 2

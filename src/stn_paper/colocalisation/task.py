@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spatial_transformer import warp
+from stn_lab.digits.sets import BOX, RIM, SIDE
+from stn_lab.training.module import TrainingModule
 
-from ..data.colocalisation import FRAME
-from ..data.digits import BOX, RIM, SIDE
-from ..networks.colocaliser import Colocaliser
-from .module import TrainingModule
+from .data import FRAME
+from .network import Colocaliser
 
 MARGIN = 1.0  # the paper's
 STAY = 3.0  # to look at nothing, twice, is alike as well: what a half-width beyond the image costs

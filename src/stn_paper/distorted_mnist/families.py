@@ -4,9 +4,9 @@ Piecewise affine maps, free-form deformations by cubic B-splines, and flows of a
 the thin plate spline of Table 1 has them. Networks, budgets and everything else as there.
 """
 
-from .classification import classify
-from .distorted_mnist import BUDGETS, model, table1
-from .table import Row, Table, load_digits
+from ..classification import classify
+from ..table import Row, Table, load_digits
+from .table1 import BUDGETS, model, table1
 
 KEYS = {"PwA": "piecewise-affine", "BSpline": "bspline", "Velocity": "velocity"}
 

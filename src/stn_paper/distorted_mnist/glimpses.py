@@ -10,12 +10,14 @@ from typing import Any
 
 from torch import nn
 
-from ..data import DISTORTIONS, Digits, Splits
-from ..networks import DigitClassifier
-from ..training.config import Machine
-from .classification import classify
-from .distorted_mnist import BUDGETS, model
-from .table import Cell, Claim, Estimates, Row, Table, load_digits
+from stn_lab.digits.distortions import DISTORTIONS
+from stn_lab.digits.sets import Digits, Splits
+from stn_lab.models.classifier import DigitClassifier
+from stn_lab.training.config import Machine
+
+from ..classification import classify
+from ..table import Cell, Claim, Estimates, Row, Table, load_digits
+from .table1 import BUDGETS, model
 
 COLUMN = "TC"
 

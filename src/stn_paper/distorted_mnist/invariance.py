@@ -10,12 +10,14 @@ from typing import Any
 
 from torch import nn
 
-from ..data import DISTORTIONS, Digits, Splits
-from ..training.config import Machine
-from ..training.invariance import COUNT, error_curve
-from .classification import classify
-from .distorted_mnist import BUDGETS, model
-from .table import Cell, Row, Table, load_digits
+from stn_lab.digits.distortions import DISTORTIONS
+from stn_lab.digits.invariance import COUNT, error_curve
+from stn_lab.digits.sets import Digits, Splits
+from stn_lab.training.config import Machine
+
+from ..classification import classify
+from ..table import Cell, Row, Table, load_digits
+from .table1 import BUDGETS, model
 
 COLUMN = "RTS"
 # Kind to how it is said, and the amounts; trained were up to 45 degrees, 0.7 to 1.2, and up to 7 pixels.

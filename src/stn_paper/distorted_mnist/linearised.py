@@ -7,11 +7,11 @@ Source: Jiang et al., Linearized Multi-Sampling for Differentiable Image Transfo
 """
 
 from spatial_transformer import Linearised
+from stn_lab.digits.distortions import DISTORTIONS
 
-from ..data import DISTORTIONS
-from .classification import classify
-from .distorted_mnist import BUDGETS, model
-from .table import Row, Table, load_digits
+from ..classification import classify
+from ..table import Row, Table, load_digits
+from .table1 import BUDGETS, model
 
 COLUMN = "T"
 

@@ -8,10 +8,11 @@ Left open there and chosen here, for every model alike: networks, budgets and ev
 Source: Lin and Lucey, Inverse Compositional Spatial Transformer Networks (2017).
 """
 
-from ..data import DISTORTIONS
-from .classification import classify
-from .distorted_mnist import BUDGETS, model
-from .table import Claim, Estimates, Row, Table, load_digits
+from stn_lab.digits.distortions import DISTORTIONS
+
+from ..classification import classify
+from ..table import Claim, Estimates, Row, Table, load_digits
+from .table1 import BUDGETS, model
 
 COLUMNS = ("P", "H")
 

@@ -19,11 +19,13 @@ import functools
 import math
 from collections.abc import Mapping
 
-from ..data import DISTORTIONS
-from ..networks import ModelSpec, build
-from ..training.config import Budget
-from .classification import classify
-from .table import SMOKE, BudgetName, Claim, Estimates, Row, Table, load_digits
+from stn_lab.digits.distortions import DISTORTIONS
+from stn_lab.models.build import build
+from stn_lab.models.spec import ModelSpec
+from stn_lab.training.config import Budget
+
+from ..classification import classify
+from ..table import SMOKE, BudgetName, Claim, Estimates, Row, Table, load_digits
 
 BUDGETS: Mapping[BudgetName, Budget] = {
     "smoke": SMOKE,

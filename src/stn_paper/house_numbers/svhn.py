@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import UserError
-from .digits import Splits
-from .download import folder_with
-from .photographs import Photographs
+from stn_lab.digits.sets import Splits
+from stn_lab.download import folder_with
+from stn_lab.errors import UserError
+
+from ..photographs import Photographs
 
 SOURCE = "http://ufldl.stanford.edu/housenumbers/"
 # None: no published checksum is known to us.

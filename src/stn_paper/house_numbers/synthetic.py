@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from spatial_transformer import Affine, rotation_matrix, scale_matrix, translation_matrix, warp
-
-from .digits import BOX, SIDE, Digits
-from .distortions import paste, pieces
-from .scene import Batch
+from stn_lab.digits.distortions import paste, pieces
+from stn_lab.digits.sets import BOX, SIDE, Digits
+from stn_lab.tasks.scene import Batch
 
 PLACES = 5
 NOTHING = 10  # the class of a place without a digit

@@ -24,14 +24,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..data import Splits, svhn
-from ..data.house_numbers import SyntheticHouseNumbers
-from ..data.photographs import AsTheyAre, Photographs
-from ..networks.house_numbers import FILTERS, HouseNumberReader, Transformers
-from ..training.config import Budget, Machine
-from ..training.module import cross_entropy
-from .classification import classify
-from .table import SMOKE, Cell, Claim, Estimates, Row, Table, load_digits
+from stn_lab.digits.sets import Splits
+from stn_lab.training.config import Budget, Machine
+from stn_lab.training.module import cross_entropy
+
+from ..classification import classify
+from ..photographs import AsTheyAre, Photographs
+from ..table import SMOKE, Cell, Claim, Estimates, Row, Table, load_digits
+from . import svhn
+from .network import FILTERS, HouseNumberReader, Transformers
+from .synthetic import SyntheticHouseNumbers
 
 TIMED, TIMED_IMAGES = 20, 32  # steps of each network, and images in each
 

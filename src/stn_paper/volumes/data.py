@@ -15,9 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spatial_transformer import Affine, rotation_matrix, scale_matrix, translation_matrix, warp
-
-from .digits import SIDE, Digits
-from .scene import Batch
+from stn_lab.digits.sets import SIDE, Digits
+from stn_lab.tasks.scene import Batch
 
 THICKNESS = 12  # in pixels of a digit
 SCALE = 0.8  # voxels of the cube to a pixel of a digit

@@ -7,9 +7,9 @@ as in distorted MNIST but with a third dimension, and the classifier of distorte
 from torch import Tensor, nn
 
 from spatial_transformer import Affine, SpatialTransformer
+from stn_lab.models.classifier import cnn
 
-from ..data.volumes import SCALE, THICKNESS
-from .classifier import cnn
+from .data import SCALE, THICKNESS
 
 
 class VolumeLocaliser(nn.Sequential):

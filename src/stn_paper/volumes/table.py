@@ -15,11 +15,12 @@ The paper shows pictures and no error. Left open there and chosen here, for both
 Source: Jaderberg et al. (2015), appendix A.3.
 """
 
-from ..data.volumes import DigitVolumes
-from ..networks.volumes import VolumeClassifier
-from ..training.config import Budget
-from .classification import classify
-from .table import SMOKE, Claim, Estimates, Row, Table, load_digits
+from stn_lab.training.config import Budget
+
+from ..classification import classify
+from ..table import SMOKE, Claim, Estimates, Row, Table, load_digits
+from .data import DigitVolumes
+from .network import VolumeClassifier
 
 COLUMN = "3D"
 

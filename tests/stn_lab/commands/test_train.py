@@ -14,8 +14,8 @@ import torch
 
 from spatial_transformer import __version__
 from stn_lab.cli import main
-from stn_lab.report.read import read_run
 from stn_lab.training.module import ClassifierTraining
+from stn_lab.views.read import read_run
 
 SMALL = ["--steps", "12", "--batch-size", "16", "--filters", "16", "--validations", "3", "--distortion", "R"]
 
@@ -114,7 +114,7 @@ def test_evaluate_finds_what_training_found(run, capfd):
 
 @pytest.mark.parametrize("kind", ["rotation", "scale", "translation"])
 def test_sweep_writes_a_curve_for_each_model(run, kind, monkeypatch):
-    from stn_lab.training import invariance
+    from stn_lab.digits import invariance
 
     unit, amounts = invariance.SWEEPS[kind]
     monkeypatch.setitem(invariance.SWEEPS, kind, (unit, amounts[::6]))
@@ -207,7 +207,7 @@ def test_unknown_data_and_distortions_exit_with_2_and_the_choices(flags, capfd):
 
 
 def test_a_damaged_data_file_leaves_no_run(tmp_path, monkeypatch, capfd):
-    from stn_lab.data import mnist
+    from stn_lab.digits import mnist
 
     (tmp_path / "data" / "mnist").mkdir(parents=True)
     for name in mnist.SHA256:

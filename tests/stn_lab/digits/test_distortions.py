@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import spatial_transformer as st
-from stn_lab.data import DISTORTIONS, load
-from stn_lab.data.distortions import place
-from stn_lab.data.stream import TEST_SEED, TrainingStream, frozen
+from stn_lab.digits.distortions import DISTORTIONS, place
+from stn_lab.digits.sets import load
+from stn_lab.tasks.stream import TEST_SEED, TrainingStream, frozen
 
 CPU = torch.device("cpu")
 
@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_images_and_another_one_others(name, digits
 
 @pytest.mark.parametrize("name", DISTORTIONS)
 def test_a_batch_is_one_warp_not_one_per_image(name, digits, monkeypatch):
-    from stn_lab.data import distortions
+    from stn_lab.digits import distortions
 
     calls = []
     monkeypatch.setattr(distortions, "warp", lambda *a, **k: calls.append(1) or st.warp(*a, **k))
@@ -112,7 +112,7 @@ def test_elastic_and_projective_draws_differ_from_a_mere_scaling(digits):
 
 
 def test_corners_read_where_the_law_of_the_projective_column_says(monkeypatch):
-    from stn_lab.data import distortions
+    from stn_lab.digits import distortions
 
     seen = []
     monkeypatch.setattr(distortions, "warp", lambda *a, **k: seen.append(a[1:3]) or st.warp(*a, **k))
@@ -149,7 +149,7 @@ def test_a_training_batch_depends_on_seed_rank_and_step_alone(digits):
 
 
 def test_corners_are_moved_by_homography_noise_each_and_all_together(monkeypatch):
-    from stn_lab.data import distortions
+    from stn_lab.digits import distortions
 
     seen = []
     monkeypatch.setattr(distortions, "warp", lambda *a, **k: seen.append(a[1:3]) or st.warp(*a, **k))

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from stn_lab.data import mnist
+from stn_lab.digits import mnist
 from stn_lab.errors import UserError
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from stn_lab.data import load
+from stn_lab.digits.sets import load
 from stn_lab.errors import UserError
 
 

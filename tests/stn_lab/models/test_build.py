@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from stn_lab.data import DISTORTIONS
+from stn_lab.digits.distortions import DISTORTIONS
 from stn_lab.errors import UserError
-from stn_lab.networks import FAMILIES, ModelSpec, build, count_parameters
+from stn_lab.models.build import FAMILIES, build, count_parameters
+from stn_lab.models.spec import ModelSpec
 
 LABELS = ["fcn", "cnn", "st-fcn", "st-cnn", "st-cnn:tps", "st-fcn:projective"]
 
@@ -60,7 +61,7 @@ def test_every_family_starts_as_the_identity(family):
     ("label", "message"),
     [
         ("resnet", "unknown model 'resnet'; choose from fcn, cnn, st-fcn, st-cnn"),
-        ("st-cnn:warp", "unknown family in 'st-cnn:warp'; choose from"),
+        ("st-cnn:warp", "unknown family 'warp' of 'st-cnn:warp'; choose from translation"),
         ("cnn:tps", "'cnn:tps' has no transformer.*write 'st-cnn:tps'"),
     ],
 )

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from stn_lab.networks import FAMILIES, theta_names
+from stn_lab.models.build import FAMILIES
+from stn_lab.models.theta_names import theta_names
 
 
 @pytest.mark.parametrize("name", FAMILIES)

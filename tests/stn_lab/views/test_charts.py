@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from stn_lab.report import wording
-from stn_lab.report.charts import BOTTOM, LEFT, RIGHT, Axis, Words, histogram, line_chart, thin
-from stn_lab.report.read import Series
-from stn_lab.report.wording import MINUS, MISSING
+from stn_lab.views import wording
+from stn_lab.views.charts import BOTTOM, LEFT, RIGHT, Axis, Words, histogram, line_chart, thin
+from stn_lab.views.read import Series
+from stn_lab.views.wording import MINUS, MISSING
 
 WORDS = Words("title", "step", "error, %")
 

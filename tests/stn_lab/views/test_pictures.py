@@ -7,7 +7,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from stn_lab.report.pictures import margin, picture, region
+from stn_lab.views.pictures import margin, picture, region
 
 
 def pixels_of(address: str) -> np.ndarray:

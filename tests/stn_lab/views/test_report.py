@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from stn_lab.errors import UserError
-from stn_lab.report import gallery, page, write_report
-from stn_lab.report.pictures import picture
-from stn_lab.report.wording import MISSING
+from stn_lab.views import gallery, page, write_report
+from stn_lab.views.pictures import picture
+from stn_lab.views.wording import MISSING
 
 SWEEP = {
     "kind": "rotation",

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stn_lab.report.read import Model
-from stn_lab.report.verdict import change, twin, verdict
-from stn_lab.report.wording import MISSING
+from stn_lab.views.read import Model
+from stn_lab.views.verdict import change, twin, verdict
+from stn_lab.views.wording import MISSING
 
 
 def model(label, error, standard_error=0.1, parameters=60000, localiser=0):

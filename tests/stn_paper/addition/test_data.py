@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from stn_lab.data import load
-from stn_lab.data.addition import Addition
+from stn_lab.digits.sets import load
+from stn_paper.addition.data import Addition
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from spatial_transformer import ParallelTransformers
-from stn_lab.networks import count_parameters
-from stn_lab.recipes import TABLES
-from stn_lab.recipes.table import Estimate
+from stn_lab.models.build import count_parameters
+from stn_paper.table import Estimate
+from stn_paper.tables import TABLES
 
 TABLE = TABLES["table4"]
 ROWS = {row.name: row for row in TABLE.rows}

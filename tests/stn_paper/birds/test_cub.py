@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from stn_lab.data import cub
-from stn_lab.data.photographs import Photographs, RandomCrops
 from stn_lab.errors import UserError
+from stn_paper.birds import cub
+from stn_paper.photographs import Photographs, RandomCrops
 
 # Path of each photograph, its species and whether it is for training; (width, height) differ as in the real ones.
 BIRDS = [

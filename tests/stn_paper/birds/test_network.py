@@ -8,9 +8,9 @@ from torch import nn
 
 from spatial_transformer import parameter_groups
 from stn_lab.errors import UserError
-from stn_lab.networks import backbones
-from stn_lab.networks.backbones import Inception, SmallBackbone, photograph_backbone
-from stn_lab.networks.parts import PartClassifier, as_costly, multiply_adds
+from stn_paper.birds import backbones
+from stn_paper.birds.backbones import Inception, SmallBackbone, photograph_backbone
+from stn_paper.birds.network import PartClassifier, as_costly, multiply_adds
 
 TILES = {None: [], (1, 2): [(-0.5, 0.0), (0.5, 0.0)], (2, 2): [(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5), (0.5, 0.5)]}
 

@@ -1,10 +1,10 @@
 import pytest
 
-from stn_lab.data import load
-from stn_lab.networks.parts import multiply_adds
-from stn_lab.recipes import TABLES, Cell
-from stn_lab.recipes.table import Estimate
+from stn_lab.digits.sets import load
 from stn_lab.training.config import Machine
+from stn_paper.birds.network import multiply_adds
+from stn_paper.table import Cell, Estimate
+from stn_paper.tables import TABLES
 
 TABLE, SYNTHETIC = TABLES["table3"], TABLES["table3-synthetic"]
 PUBLISHED = {"CNN": {"224px": 82.3}, "2xST-CNN": {"224px": 83.1, "448px": 83.9}, "4xST-CNN": {"448px": 84.1}}

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from stn_lab.data import load, two_parts
-from stn_lab.data.two_parts import SinglePart, SyntheticParts
+from stn_lab.digits.sets import load
+from stn_paper.birds import two_parts
+from stn_paper.birds.two_parts import SinglePart, SyntheticParts
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,16 @@ from torch.nn import functional as F
 
 import spatial_transformer as st
 from stn_lab.cli import main
-from stn_lab.data import Digits, load
-from stn_lab.data.colocalisation import Patches, Windows, hide
-from stn_lab.networks.classifier import cnn
-from stn_lab.networks.colocaliser import Colocaliser
-from stn_lab.recipes import TABLES
-from stn_lab.recipes.table import Estimate
-from stn_lab.reproduce import page
-from stn_lab.reproduce.results import Results
-from stn_lab.training.colocalisation import ColocalisationTraining, beyond, hinge, overlap, rim
+from stn_lab.digits.sets import Digits, load
+from stn_lab.models.classifier import cnn
 from stn_lab.training.config import Budget
+from stn_paper import page
+from stn_paper.colocalisation.data import Patches, Windows, hide
+from stn_paper.colocalisation.network import Colocaliser
+from stn_paper.colocalisation.task import ColocalisationTraining, beyond, hinge, overlap, rim
+from stn_paper.results import Results
+from stn_paper.table import Estimate
+from stn_paper.tables import TABLES
 
 TABLE = TABLES["table5"]
 PUBLISHED = {"T": (100,) * 10, "TC": (81, 82, 88, 75, 94, 84, 93, 85, 89, 87)}

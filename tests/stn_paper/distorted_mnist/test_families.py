@@ -2,8 +2,8 @@ import pytest
 import torch
 
 import spatial_transformer as st
-from stn_lab.networks import count_parameters
-from stn_lab.recipes import TABLES
+from stn_lab.models.build import count_parameters
+from stn_paper.tables import TABLES
 
 TABLE = TABLES["families"]
 KINDS = {"PwA": st.PiecewiseAffine, "BSpline": st.BSpline, "Velocity": st.Velocity}

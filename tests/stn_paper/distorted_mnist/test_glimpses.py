@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from stn_lab.data import load
-from stn_lab.networks import count_parameters
-from stn_lab.recipes import TABLES, Cell
-from stn_lab.recipes.table import Estimate
+from stn_lab.digits.sets import load
+from stn_lab.models.build import count_parameters
 from stn_lab.training.config import Machine
+from stn_paper.table import Cell, Estimate
+from stn_paper.tables import TABLES
 
 TABLE = TABLES["glimpses"]
 ROWS = {row.name: row for row in TABLE.rows}

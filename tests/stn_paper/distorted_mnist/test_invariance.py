@@ -1,13 +1,14 @@
 import pytest
 from torch import nn
 
-from stn_lab.data import load
-from stn_lab.recipes import TABLES, Cell
-from stn_lab.recipes.invariance import AMOUNTS
-from stn_lab.reproduce import page
-from stn_lab.reproduce.results import Results
+from stn_lab.digits.invariance import SWEEPS, error_curve
+from stn_lab.digits.sets import load
 from stn_lab.training.config import Machine
-from stn_lab.training.invariance import SWEEPS, error_curve
+from stn_paper import page
+from stn_paper.distorted_mnist.invariance import AMOUNTS
+from stn_paper.results import Results
+from stn_paper.table import Cell
+from stn_paper.tables import TABLES
 
 TABLE = TABLES["invariance"]
 

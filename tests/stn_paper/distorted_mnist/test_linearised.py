@@ -1,7 +1,7 @@
 import torch
 
 import spatial_transformer as st
-from stn_lab.recipes import TABLES
+from stn_paper.tables import TABLES
 
 TABLE = TABLES["linearised"]
 ROWS = {row.name: row for row in TABLE.rows}

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from stn_lab.networks import count_parameters
-from stn_lab.recipes import TABLES
-from stn_lab.recipes.table import Estimate
+from stn_lab.models.build import count_parameters
+from stn_paper.table import Estimate
+from stn_paper.tables import TABLES
 
 TABLE = TABLES["recurrence"]
 ROWS = {row.name: row for row in TABLE.rows}

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from stn_lab.networks import count_parameters
-from stn_lab.recipes import TABLES, Cell
-from stn_lab.recipes.table import Estimate
+from stn_lab.models.build import count_parameters
+from stn_paper.table import Cell, Estimate
+from stn_paper.tables import TABLES
 
 TABLE1 = TABLES["table1"]
 PUBLISHED = {

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from spatial_transformer import SpatialTransformer
-from stn_lab.networks import count_localising_parameters, count_parameters
-from stn_lab.networks.house_numbers import FlattenPixels, HouseNumberReader
+from stn_lab.models.build import count_localising_parameters, count_parameters
+from stn_paper.house_numbers.network import FlattenPixels, HouseNumberReader
 
 
 def reader(side, transformers, **options):

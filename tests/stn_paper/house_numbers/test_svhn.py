@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from stn_lab.data import svhn
 from stn_lab.errors import UserError
+from stn_paper.house_numbers import svhn
 
 # File name to (label, left, top, width, height) of each digit; MATLAB's label of a zero is 10.
 NUMBERS = {

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from stn_lab.data import house_numbers, load
-from stn_lab.data.house_numbers import NOTHING, SyntheticHouseNumbers
+from stn_lab.digits.sets import load
+from stn_paper.house_numbers import synthetic as house_numbers
+from stn_paper.house_numbers.synthetic import NOTHING, SyntheticHouseNumbers
 
 
 @pytest.fixture(scope="module")

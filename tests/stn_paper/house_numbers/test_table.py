@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from stn_lab.data import load
-from stn_lab.recipes import TABLES, Cell
-from stn_lab.recipes.house_numbers import step_overhead
-from stn_lab.recipes.table import Estimate
+from stn_lab.digits.sets import load
 from stn_lab.training.config import Machine
+from stn_paper.house_numbers.table import step_overhead
+from stn_paper.table import Cell, Estimate
+from stn_paper.tables import TABLES
 
 PUBLISHED = {"CNN": (4.0, 5.6), "ST-CNN-Single": (3.7, 3.9), "ST-CNN-Multi": (3.6, 3.9)}
 

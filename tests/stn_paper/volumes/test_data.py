@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from stn_lab.data import load
-from stn_lab.data.volumes import SCALE, THICKNESS, DigitVolumes, extrude, place, reach
+from stn_lab.digits.sets import load
+from stn_paper.volumes.data import SCALE, THICKNESS, DigitVolumes, extrude, place, reach
 
 
 @pytest.fixture(scope="module")

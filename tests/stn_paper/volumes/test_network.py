@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from stn_lab.data.volumes import SCALE, THICKNESS, extrude, place
-from stn_lab.networks import count_localising_parameters, count_parameters
-from stn_lab.networks.volumes import VolumeClassifier
+from stn_lab.models.build import count_localising_parameters, count_parameters
+from stn_paper.volumes.data import SCALE, THICKNESS, extrude, place
+from stn_paper.volumes.network import VolumeClassifier
 
 
 def classifier(transformed):

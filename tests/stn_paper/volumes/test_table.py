@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from stn_lab.data import load
-from stn_lab.recipes import TABLES, Cell
-from stn_lab.recipes.table import Estimate
+from stn_lab.digits.sets import load
 from stn_lab.training.config import Budget, Machine
 from stn_lab.training.module import TrainingModule
+from stn_paper.table import Cell, Estimate
+from stn_paper.tables import TABLES
 
 TABLE = TABLES["volumes"]
 

@@ -1,0 +1,12 @@
+"""What `stn train` and `stn evaluate` end with: the page and the picture of a run."""
+
+import sys
+
+from ..training.folder import RunFolder
+from ..views import write_report, write_strip
+
+
+def write_pages(folder: RunFolder) -> None:
+    """Write both anew, and say where the page is."""
+    write_strip(folder.path)
+    sys.stdout.write(f"Report: {write_report(folder.path)}\n")
