@@ -4,16 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from torch import nn
 
-from stn_lab.digits.sets import Splits
+from stn_lab.tasks.scene import Splits
+from stn_lab.tasks.scene_task import SceneTask
 from stn_lab.training.config import Machine
-from stn_lab.training.data_module import Batches
-from stn_lab.training.evaluation import load_weights
-from stn_lab.training.module import ClassifierTraining
-from stn_lab.training.run import measure, train
+from stn_lab.training.learn import learn
 
 from . import attention
 from .table import Cell
@@ -42,15 +39,13 @@ def classify(
         UserError: the machine cannot be used as asked, or a checkpoint in `folder` is damaged.
         Interrupted: Ctrl-C; `folder` holds what is needed to go on.
     """
-    budget = cell.budget
-    L.seed_everything(budget.seed, verbose=False)
-    data = Batches(splits, cell.scene, budget)
+    torch.manual_seed(cell.seed)
+    task = SceneTask(splits, cell.scene)
     network = cell.build()
     prepare(network)
-    how = train(ClassifierTraining(network, budget), data, folder, budget=budget, machine=machine)
-    best_step = load_weights(network, folder / "best.ckpt")
-    result = {**measure(network, data.test, data.validation), "best_step": best_step, **how, **inspect(network)}
-    transformer, images = attention.first_transformer(network), data.test[0][0]
+    how = learn(task, network, folder, cell.budget, machine)
+    result = {**task.measure(network), **how, **inspect(network)}
+    transformer, images = attention.first_transformer(network), task.test[0][0]
     if transformer is not None and transformer.family.dims == 2:
         with torch.inference_mode():
             warped, theta = transformer(images, return_theta=True)

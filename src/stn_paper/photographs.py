@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from stn_lab.tasks.scene import Batch
+from stn_lab.tasks.task import Batch
 
 
 @dataclass(frozen=True)

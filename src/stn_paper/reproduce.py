@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from stn_lab.errors import UserError
-from stn_lab.training.fit import Interrupted, check_machine
+from stn_lab.training.interruption import Interrupted
+from stn_lab.training.machine import check_machine
 
 from . import page
 from .attention import PICTURE

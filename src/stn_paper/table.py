@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from stn_lab.digits.sets import Digits, Splits, load
+from stn_lab.digits.sets import Digits, load
+from stn_lab.tasks.scene import Splits
 from stn_lab.training.config import Budget, Machine
 
 BudgetName = Literal["smoke", "quick", "standard", "paper"]

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from stn_lab.cli import main
 from stn_paper.tables import TABLES
@@ -127,11 +128,13 @@ def test_a_command_that_is_stopped_goes_on_from_there(stop, where, tmp_path):
     result = tmp_path / "results" / "table1" / "FCN--R--smoke--seed0.json"
     assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL), text
     assert not result.exists()
+    resumed = torch.load(last, weights_only=True)["global_step"]
     process = in_a_process(*command)
     text, _ = process.communicate(timeout=120)
     assert process.returncode == 0, text
     assert json.loads(result.read_text())["steps"] == 400
-    assert list(last.parent.glob("metrics-1.csv")), "it did not go on from the checkpoint"
+    assert resumed > 0
+    assert f"step {resumed:,} of 400" not in text, "it did not go on from the checkpoint"
 
 
 def test_processes_of_torchrun_share_the_cells(where, tmp_path):

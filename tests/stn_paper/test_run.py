@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from stn_lab.errors import UserError
+from stn_lab.training.checkpoint import load_weights
 from stn_lab.training.config import Machine
-from stn_lab.training.evaluation import load_weights
 from stn_paper.run import _claimed, run_cells, time_left
 from stn_paper.table import Cell
 

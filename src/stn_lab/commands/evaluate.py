@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from ..training.folder import RunFolder
+from ..runs.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ def _evaluate(folder: RunFolder, sweep: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..digits.invariance import sweep_run
-    from ..training.evaluation import evaluate_run
+    from ..runs.evaluation import evaluate_run
+    from ..runs.sweep import sweep_run
     from .report import write_pages
 
     recorded = folder.results()

@@ -2,7 +2,7 @@
 
 import sys
 
-from ..training.folder import RunFolder
+from ..runs.folder import RunFolder
 from ..views import write_report, write_strip
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UserError
+from ..runs.experiment import Experiment
+from ..runs.folder import RunFolder
 from ..tasks.data import Data
 from ..training.config import Budget, Machine
-from ..training.experiment import Experiment
-from ..training.folder import RunFolder
 from ..training.process import is_first_process
 
 
@@ -69,19 +69,19 @@ class Train:
 
 def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
     """What needs PyTorch; nothing is written for a run that cannot begin."""
-    from ..digits.sets import load
-    from ..training.fit import Interrupted, check_machine
-    from ..training.run import build_model, train_run
+    from ..runs.run import build_model, train_run
+    from ..training.interruption import Interrupted
+    from ..training.machine import check_machine
     from .report import write_pages
 
+    task = experiment.data.task()
     for label in experiment.models:
-        build_model(experiment, label)
+        build_model(experiment, task, label)
     check_machine(options.machine, experiment.budget.batch_size)
-    splits = load(experiment.data.data)
     if is_first_process() and not options.resume:
         RunFolder.create(folder.path, experiment, overwrite=options.overwrite)
     try:
-        train_run(folder, experiment, options.machine, splits)
+        train_run(folder, experiment, options.machine, task)
     except Interrupted as stop:
         if is_first_process():
             sys.stdout.write(f"Stopped after {stop.step} steps; go on with the same command and --resume.\n")

@@ -27,7 +27,7 @@ from spatial_transformer import (
     warp,
 )
 
-from ..tasks.scene import Batch
+from ..tasks.task import Batch
 from . import DistortionName
 from .sets import SIDE, Digits
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ..tasks.scene import Batch
+from ..tasks.classification import score
 from ..tasks.stream import FROZEN_BATCH
-from ..training.evaluation import load_model, score
-from ..training.folder import RunFolder, write_json
-from .distortions import DISTORTIONS, place
-from .sets import Digits, load
+from ..tasks.task import Batch
+from .distortions import place
+from .sets import Digits
 
 # Amounts of each kind, its unit, and the argument of `place` that it is.
 SWEEPS: dict[str, tuple[str, list[float]]] = {
@@ -21,35 +20,6 @@ SWEEPS: dict[str, tuple[str, list[float]]] = {
 
 # Test digits per amount: enough for a curve, and minutes rather than hours on a laptop.
 COUNT = 2000
-
-
-def sweep_run(folder: RunFolder, kind: str) -> dict[str, list[float]]:
-    """Measure every model of a run against one kind of distortion, and write `sweep-<kind>.json`.
-
-    Returns:
-        For each model, the error in percent at each amount of `SWEEPS[kind]`.
-
-    Raises:
-        UserError: a model is unfinished, or its checkpoint cannot be used.
-    """
-    experiment = folder.experiment()
-    distortion = DISTORTIONS[experiment.data.distortion]
-    networks = {label: load_model(folder, experiment, label) for label in experiment.models}
-    digits = load(experiment.data.data).test[:COUNT]
-    unit, amounts = SWEEPS[kind]
-    errors = {
-        label: error_curve(network, digits, distortion.side, kind, amounts) for label, network in networks.items()
-    }
-    curve = {
-        "kind": kind,
-        "unit": unit,
-        "amounts": amounts,
-        "trained_range": list(distortion.range[kind]),
-        "test_images": len(digits),
-        "error_percent": errors,
-    }
-    write_json(folder.path / f"sweep-{kind}.json", curve)
-    return errors
 
 
 def error_curve(network: nn.Module, digits: Digits, side: int, kind: str, amounts: Sequence[float]) -> list[float]:

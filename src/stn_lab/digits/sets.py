@@ -1,7 +1,7 @@
 """Sets of upright 28x28 digits, split into training, validation and test."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from spatial_transformer import Affine, scale_matrix, warp
 
 from ..errors import UserError
-from ..tasks.scene import Images
+from ..tasks.scene import Splits
 from . import DataName, mnist
 
 SIDE = 28
@@ -37,18 +37,6 @@ class Digits:
     def as_input(self, index: slice | Tensor) -> Tensor:
         """The images at `index` as a network takes them: (n, 1, 28, 28), float32 in 0 ... 1."""
         return self.images[index, None].float() / 255
-
-
-Set = TypeVar("Set", bound=Images)
-
-
-@dataclass(frozen=True)
-class Splits(Generic[Set]):
-    """A set to learn from, one to choose the best checkpoint with, one to be measured on."""
-
-    train: Set
-    validation: Set
-    test: Set
 
 
 def load(name: DataName) -> Splits[Digits]:

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 import spatial_transformer as st
 
 from ..errors import UserError
-from ..tasks.scene import DigitScene
 from .classifier import DigitClassifier, cnn, fcn
-from .spec import ModelSpec
+from .spec import Canvas, ModelSpec
 
 FAMILIES: dict[str, Callable[[], st.Family]] = {
     "translation": st.Translation,
@@ -31,7 +30,7 @@ FAMILIES: dict[str, Callable[[], st.Family]] = {
 WIDTHS = range(4, 513)
 
 
-def build(spec: ModelSpec, scene: DigitScene, *, filters: int) -> DigitClassifier:
+def build(spec: ModelSpec, scene: Canvas, *, filters: int) -> DigitClassifier:
     """The network of a model, with as many parameters as the comparison allows.
 
     The measure is the plain CNN with `filters` filters per layer on the same canvas. Every other network is given the
@@ -64,7 +63,7 @@ def build(spec: ModelSpec, scene: DigitScene, *, filters: int) -> DigitClassifie
     return _network(spec, scene, width)
 
 
-def _network(spec: ModelSpec, scene: DigitScene, width: int) -> DigitClassifier:
+def _network(spec: ModelSpec, scene: Canvas, width: int) -> DigitClassifier:
     classifier = fcn if spec.network == "fcn" else cnn
     channels, side, classes = scene.channels, scene.side, scene.classes
     if spec.family is None:
@@ -75,7 +74,7 @@ def _network(spec: ModelSpec, scene: DigitScene, width: int) -> DigitClassifier:
     return DigitClassifier(classifier(channels * spec.transformers, seen, width, classes), transformer, pool)
 
 
-def _output(spec: ModelSpec, scene: DigitScene) -> tuple[int, bool]:
+def _output(spec: ModelSpec, scene: Canvas) -> tuple[int, bool]:
     """The side of a transformer's output, and whether that is pooled."""
     if spec.crop is not None:
         return spec.crop, False
@@ -84,7 +83,7 @@ def _output(spec: ModelSpec, scene: DigitScene) -> tuple[int, bool]:
     return scene.side, scene.pool
 
 
-def _transformer(spec: ModelSpec, scene: DigitScene, side: int) -> st.SpatialTransformer | st.ParallelTransformers:
+def _transformer(spec: ModelSpec, scene: Canvas, side: int) -> st.SpatialTransformer | st.ParallelTransformers:
     assert spec.family is not None
     localiser = functools.partial(_localiser, spec, scene)
     family, size = FAMILIES[spec.family](), (side, side)
@@ -95,7 +94,7 @@ def _transformer(spec: ModelSpec, scene: DigitScene, side: int) -> st.SpatialTra
     return st.SpatialTransformer(localiser(), family, size, mode=spec.mode, antialias=spec.antialias, steps=spec.looks)
 
 
-def _localiser(spec: ModelSpec, scene: DigitScene) -> nn.Module:
+def _localiser(spec: ModelSpec, scene: Canvas) -> nn.Module:
     if spec.network == "cnn":
         return st.PaperCNNLocaliser(scene.channels, (scene.side,) * 2)
     if not spec.halved:

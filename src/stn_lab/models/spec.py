@@ -1,7 +1,7 @@
 """What a model is made of, as data. Nothing here needs PyTorch, so that a name that is mistyped is refused at once."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from ..errors import UserError
 
@@ -21,6 +21,26 @@ FamilyName = Literal[
     "bspline",
     "velocity",
 ]
+
+
+class Canvas(Protocol):
+    """What a network is built for: the images that it is given and the answers that it is to choose from."""
+
+    @property
+    def side(self) -> int:
+        """Height and width of an example, in pixels."""
+
+    @property
+    def channels(self) -> int:
+        """Of an example."""
+
+    @property
+    def classes(self) -> int:
+        """How many there are to tell apart."""
+
+    @property
+    def pool(self) -> bool:
+        """Whether a network with a transformer averages 2x2 pixels of the transformer's output."""
 
 
 @dataclass(frozen=True)

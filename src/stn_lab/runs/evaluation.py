@@ -1,87 +1,21 @@
-"""How good a trained model is, measured on the frozen test set."""
+"""The models of a run, measured again."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
-
-from ..digits.distortions import DISTORTIONS
-from ..digits.sets import load
-from ..errors import UnusableCheckpoint
-from ..models.build import build
 from ..models.classifier import DigitClassifier
-from ..tasks.scene import Batch
-from ..tasks.stream import TEST_SEED, frozen
+from ..tasks.classification import ImageClassification, Score, score
+from ..training import checkpoint
 from .experiment import Experiment
 from .folder import RunFolder
-from .module import is_wrong
+from .run import build_model
 
 
-@dataclass(frozen=True)
-class Score:
-    """Share of wrong answers, in percent, and its binomial standard error."""
-
-    error_percent: float
-    test_images: int
-
-    @property
-    def standard_error(self) -> float:
-        share = self.error_percent / 100
-        return 100 * (share * (1 - share) / self.test_images) ** 0.5
-
-
-@torch.inference_mode()
-def score(network: nn.Module, batches: Iterable[Batch]) -> Score:
-    """The error of a network, which is put into evaluation mode."""
-    network.eval()
-    wrong = count = 0
-    for images, labels in batches:
-        wrong += int(is_wrong(network(images), labels).sum())
-        count += len(labels)
-    return Score(100 * wrong / count, count)
-
-
-def load_weights(network: nn.Module, checkpoint: Path) -> int:
-    """Put the weights of a checkpoint into a network.
-
-    Returns:
-        The step at which they were saved.
-
-    Raises:
-        UnusableCheckpoint: the file is missing, damaged, or of another model.
-    """
-    try:
-        saved: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        state = {name.removeprefix("network."): weight for name, weight in saved["state_dict"].items()}
-        step = int(saved["global_step"])
-    except FileNotFoundError:
-        raise UnusableCheckpoint(f"{checkpoint} is missing; train the run first") from None
-    except Exception:  # a damaged file fails in as many ways as there are bytes in it
-        raise UnusableCheckpoint(f"{checkpoint} is damaged or no checkpoint of this command") from None
-    if _shapes(state) != _shapes(network.state_dict()):
-        raise UnusableCheckpoint(
-            f"{checkpoint} is the checkpoint of another model: its layers do not have the same shapes"
-        )
-    network.load_state_dict(state)
-    return step
-
-
-def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in state.items()}
-
-
-def load_model(folder: RunFolder, experiment: Experiment, label: str) -> DigitClassifier:
+def load_model(folder: RunFolder, experiment: Experiment, task: ImageClassification, label: str) -> DigitClassifier:
     """A trained model of a run, ready to be used.
 
     Raises:
         UserError: its checkpoint is missing, damaged or of another model.
     """
-    scene = DISTORTIONS[experiment.data.distortion]
-    network = build(experiment.spec(label), scene, filters=experiment.budget.filters)
-    load_weights(network, folder.model(label) / "best.ckpt")
+    network = build_model(experiment, task, label)
+    checkpoint.load_weights(network, folder.model(label) / checkpoint.BEST)
     return network.eval()
 
 
@@ -92,7 +26,6 @@ def evaluate_run(folder: RunFolder) -> dict[str, Score]:
         UserError: a model is unfinished, or its checkpoint cannot be used.
     """
     experiment = folder.experiment()
-    distortion = DISTORTIONS[experiment.data.distortion]
-    models = {label: load_model(folder, experiment, label) for label in experiment.models}
-    batches = frozen(load(experiment.data.data).test, distortion, TEST_SEED)
-    return {label: score(network, batches) for label, network in models.items()}
+    task = experiment.data.task()
+    models = {label: load_model(folder, experiment, task, label) for label in experiment.models}
+    return {label: score(network, task.test) for label, network in models.items()}

@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import UserError
 from ..models.spec import ModelSpec
 from ..tasks.data import Data
-from .config import Budget
+from ..training.config import Budget
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,54 @@
 """The arrays behind the pictures of a report."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..models.classifier import DigitClassifier
 from ..models.theta_names import theta_names
-from ..tasks.scene import Batch
-from ..training.callbacks import Filmstrip
+from ..tasks.task import Batch
 
 SHEET = 48  # images on the contact sheet
 OUTLINE = 20  # points along each side of the sampled region
 
 
+class Filmstrip:
+    """Keeps what the transformer makes of the same few images at moments spread over the training.
+
+    Args:
+        images: (N, C, H, W), of which the first few are used.
+        steps: of the whole training.
+    """
+
+    IMAGES, MOMENTS = 8, 8
+
+    def __init__(self, images: Tensor, steps: int) -> None:
+        self.images = images[: self.IMAGES]
+        self.frames: dict[int, Tensor] = {}  # step -> (B, side, side)
+        # Closer together at first, when most happens.
+        self.moments = {round(steps * (i / (self.MOMENTS - 1)) ** 2) for i in range(self.MOMENTS)}
+
+    @torch.no_grad()
+    def look(self, step: int, network: nn.Module) -> None:
+        assert isinstance(network, DigitClassifier)
+        if step in self.moments and step not in self.frames and network.transformer is not None:
+            device = next(network.parameters()).device
+            self.frames[step] = network.transformer(self.images.to(device))[:, 0].float().cpu()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"frames": self.frames}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.frames = dict(state["frames"])
+
+
 @torch.inference_mode()
 def save_pictures(
-    path: Path, network: DigitClassifier, test: list[Batch], film: Filmstrip, mean_before: Tensor | None
+    path: Path, network: DigitClassifier, test: Sequence[Batch], film: Filmstrip, mean_before: Tensor | None
 ) -> None:
     """Write what the report draws from, as one `.npz` file.
 
@@ -57,7 +88,7 @@ def save_pictures(
 
 
 @torch.inference_mode()
-def mean_per_class(network: DigitClassifier, batches: list[Batch], classes: int = 10) -> Tensor | None:
+def mean_per_class(network: DigitClassifier, batches: Sequence[Batch], classes: int = 10) -> Tensor | None:
     """(classes, side, side) mean output of the transformer; None for a network without one."""
     if network.transformer is None:
         return None

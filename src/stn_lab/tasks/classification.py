@@ -1,68 +1,53 @@
-"""How a classifier learns: the loss, and the errors that are logged."""
+"""Tasks whose answers are classes: the loss, and what counts as an error."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import Budget
-from .optimiser import configure
+from ..models.build import count_localising_parameters, count_parameters
+from ..models.spec import Canvas
+from .task import Batch, Task
 
 
-class TrainingModule(L.LightningModule):
-    """A network and how it is optimised; what it is trained for is said by its subclasses.
-
-    Args:
-        network: what is trained.
-        budget: says how.
-
-    Attributes:
-        monitored: what is logged at each validation and chooses the checkpoint: the lowest is best.
-    """
-
-    monitored: str = "validation/error"
-
-    def __init__(self, network: nn.Module, budget: Budget) -> None:
-        super().__init__()
-        # Convolutions on a CPU, and in half precision anywhere, are faster with the channels of a pixel side by side.
-        for layer in network.modules():
-            if isinstance(layer, nn.Conv2d):
-                layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network = network
-        self.budget = budget
-
-    def configure_optimizers(self) -> Any:
-        return configure(self.network, self.budget)
-
-
-class ClassifierTraining(TrainingModule):
+class Classification(Task):
     """Cross-entropy, nothing else: where to look is learnt from the task's loss alone.
 
     The network returns logits, (N, classes), or (N, places, classes) where there are several answers, such as the
     digits of a house number. Their cross-entropies are summed.
     """
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        return self._measure("train", batch)
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        self._measure("validation", batch)
-
-    def _measure(self, stage: str, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def figures(self, network: nn.Module, batch: Batch, done: float = 1.0) -> dict[str, Tensor]:
         images, labels = batch
-        logits = self.network(images)
-        loss = cross_entropy(logits, labels)
-        self.log_dict(
-            {f"{stage}/loss": loss, f"{stage}/error": is_wrong(logits, labels).float().mean()},
-            batch_size=len(labels),
-            on_step=stage == "train",
-            on_epoch=stage != "train",
-            sync_dist=stage != "train",  # every process scores the whole validation set
-            prog_bar=True,
-        )
-        return loss
+        logits = network(images)
+        return {"loss": cross_entropy(logits, labels), "error": is_wrong(logits, labels).float().mean()}
+
+    def measure(self, network: nn.Module) -> dict[str, Any]:
+        """Errors and sizes."""
+        tested = score(network, self.test)
+        return {
+            "error_percent": tested.error_percent,
+            "standard_error": tested.standard_error,
+            "test_images": tested.test_images,
+            "validation_error_percent": score(network, self.validation).error_percent,
+            "parameters": count_parameters(network),
+            "localiser_parameters": count_localising_parameters(network),
+        }
+
+
+class ImageClassification(Classification):
+    """Images of one size, of which each is of one class: what the models of `stn train` are built for.
+
+    Attributes:
+        canvas: what networks are given and asked.
+        class_names: of all classes, in the order of the logits.
+    """
+
+    canvas: Canvas
+    class_names: tuple[str, ...]
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -75,3 +60,27 @@ def is_wrong(logits: Tensor, labels: Tensor) -> Tensor:
     """(N,) whether any of an example's answers is wrong; shapes as in `cross_entropy`."""
     wrong = logits.argmax(dim=-1) != labels  # (N,) or (N, places)
     return wrong if wrong.ndim == 1 else wrong.any(dim=1)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Share of wrong answers, in percent, and its binomial standard error."""
+
+    error_percent: float
+    test_images: int
+
+    @property
+    def standard_error(self) -> float:
+        share = self.error_percent / 100
+        return 100 * (share * (1 - share) / self.test_images) ** 0.5
+
+
+@torch.inference_mode()
+def score(network: nn.Module, batches: Iterable[Batch]) -> Score:
+    """The error of a network, which is put into evaluation mode."""
+    network.eval()
+    wrong = count = 0
+    for images, labels in batches:
+        wrong += int(is_wrong(network(images), labels).sum())
+        count += len(labels)
+    return Score(100 * wrong / count, count)

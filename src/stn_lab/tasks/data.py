@@ -1,10 +1,13 @@
 """Which data a run learns from: what a person types, before anything is read."""
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from ..digits import DataName, DistortionName
 from ..errors import UserError
+
+if TYPE_CHECKING:
+    from .classification import ImageClassification
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,15 @@ class Data:
     def name(self) -> str:
         """Of a run, unless it is given another."""
         return f"{self.data}-{self.distortion}"
+
+    def task(self) -> "ImageClassification":
+        """What is learnt, with its images.
+
+        Raises:
+            UserError: the images are damaged, or neither here nor to be fetched.
+        """
+        from ..digits.distortions import DISTORTIONS
+        from ..digits.sets import load
+        from ..digits.task import DistortedDigits
+
+        return DistortedDigits(load(self.data), DISTORTIONS[self.distortion])

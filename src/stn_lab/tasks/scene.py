@@ -1,11 +1,12 @@
 """What is made of a set of images: the batches that a network learns from and is tested on."""
 
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-Batch = tuple[Tensor, Tensor]  # what the network sees, (N, ...), and what it is to say, (N,) or (N, ...)
+from .task import Batch
 
 
 class Images(Protocol):
@@ -32,21 +33,13 @@ class Scene(Protocol):
         """
 
 
-class DigitScene(Scene, Protocol):
-    """A scene for the classifiers of the paper's MNIST experiments, which says what they are to be built for."""
+Set = TypeVar("Set", bound=Images)
 
-    @property
-    def side(self) -> int:
-        """Height and width of an example, in pixels."""
 
-    @property
-    def channels(self) -> int:
-        """Of an example."""
+@dataclass(frozen=True)
+class Splits(Generic[Set]):
+    """A set to learn from, one to choose the best checkpoint with, one to be measured on."""
 
-    @property
-    def classes(self) -> int:
-        """How many there are to tell apart."""
-
-    @property
-    def pool(self) -> bool:
-        """Whether a network with a transformer averages 2x2 pixels of the transformer's output."""
+    train: Set
+    validation: Set
+    test: Set

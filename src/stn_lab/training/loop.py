@@ -1,134 +1,184 @@
-"""One model trained with Lightning, from its last checkpoint if there is one."""
+"""The loop: one network learns one task, from its last checkpoint if there is one."""
 
-import logging
-import warnings
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import lightning as L
-import rich
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.trainer.states import TrainerStatus
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
 
-from ..errors import UserError
-from .callbacks import ValidateAfter
-from .config import Budget, Machine
-from .data_module import Batches
-from .evaluation import load_weights
-from .interruption import SaveOnInterrupt
-from .module import TrainingModule
-from .progress import ModelProgressBar, ProgressLines
+from ..errors import UnusableCheckpoint
+from ..tasks.stream import mixed
+from ..tasks.task import Batch, Draw, Task
+from . import checkpoint
+from .config import Budget
+from .interruption import CtrlC, Interrupted
+from .learner import Learner
+from .metrics import Metrics
+from .optimiser import optimiser_of, schedule_of
+from .progress import display
+from .timer import StepTimer
 
-
-class Interrupted(Exception):
-    """Training was stopped from the keyboard; the first `step` updates are in the last checkpoint."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(step)
-        self.step = step
+NOISE = 1  # sets the random numbers of layers apart from those of batches
 
 
-def fit(
-    module: TrainingModule,
-    data: Batches,
-    folder: Path,
-    *,
-    budget: Budget,
-    machine: Machine,
-    callbacks: Sequence[L.Callback],
-) -> None:
-    """Train, and leave `best.ckpt`, `last.ckpt`, `metrics.csv` and TensorBoard's events in `folder`.
+class Watcher(Protocol):
+    """Looks at a network before its first step and after each, and remembers across a resumed run."""
 
-    Raises:
-        UserError: the machine cannot be used as asked, or `last.ckpt` is damaged or of another model.
-        Interrupted: Ctrl-C; `last.ckpt` is up to date.
-    """
-    last = folder / "last.ckpt"
-    resuming = last.is_file()
-    if resuming:
-        load_weights(module.network, last)  # refuses a damaged file, or another model's, before anything is touched
-        _set_metrics_aside(folder)
-    with warnings.catch_warnings():
-        _hush_lightning()
-        trainer = _trainer(folder, module.monitored, budget, machine, callbacks)
-        try:
-            trainer.fit(module, datamodule=data, ckpt_path=last if resuming else None, weights_only=True)
-        except SystemExit:  # how Lightning ends after Ctrl-C
-            if trainer.state.status == TrainerStatus.INTERRUPTED:
-                raise Interrupted(trainer.global_step) from None
-            raise
+    def look(self, step: int, network: nn.Module) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-def check_machine(machine: Machine, batch_size: int) -> None:
-    """Refuse a machine that cannot be used, before anything is written.
+class Loop:
+    """Everything that changes while a network learns.
 
     Args:
-        machine: where to train.
-        batch_size: images per step, which the devices must be able to share evenly.
+        task: what is learnt.
+        network: what learns it.
+        folder: receives `best.ckpt`, `last.ckpt`, `metrics.csv` and TensorBoard's events.
+        budget: how long, and how.
+        fabric: where; launched.
+        watchers: look on.
 
     Raises:
-        UserError: naming the reason.
+        UnusableCheckpoint: `last.ckpt` is damaged or of another model.
     """
-    with warnings.catch_warnings():
-        _hush_lightning()
-        trainer = _trainer_on(machine, logger=False, enable_checkpointing=False)
-    devices = trainer.num_devices * trainer.num_nodes
-    if batch_size % devices:
-        raise UserError(
-            f"--batch-size {batch_size} cannot be shared evenly by {devices} devices; take a multiple of {devices}"
+
+    def __init__(
+        self, task: Task, network: nn.Module, folder: Path, budget: Budget, fabric: Fabric, watchers: Sequence[Watcher]
+    ) -> None:
+        self.task, self.network, self.folder, self.budget = task, network, folder, budget
+        self.fabric, self.watchers = fabric, watchers
+        self.step = 0  # updates so far
+        self.best = math.inf  # lowest of what is monitored; no step has been validated if it is infinite
+        self.timer = StepTimer(fabric.device)
+        last = folder / checkpoint.LAST
+        saved = checkpoint.load_weights(network, last) if last.is_file() else None  # refused before anything is touched
+        if saved is not None and "optimiser" not in saved:
+            raise UnusableCheckpoint(f"{last} was left by an earlier version, which trained in another way")
+        self.optimiser = optimiser_of(network, budget)
+        self.learner, self.stepper = fabric.setup(Learner(network, task), self.optimiser)
+        self.schedule = schedule_of(self.optimiser, budget)
+        self.metrics: Metrics | None = None
+        if saved is not None:
+            self._restore(saved)
+        if fabric.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.metrics = Metrics(folder, [] if saved is None else saved["metrics"], self.step)
+
+    def run(self) -> None:
+        """Take all steps that are left.
+
+        Raises:
+            Interrupted: Ctrl-C; `last.ckpt` is up to date.
+        """
+        budget, validations = self.budget, set(self.budget.validation_steps)
+        draw = Draw(
+            self.fabric.device, budget.batch_size // self.fabric.world_size, budget.seed, self.fabric.global_rank
         )
+        shown = display(self.folder.name, budget.steps, first=self.fabric.is_global_zero)
+        try:
+            with CtrlC() as ctrl_c:
+                self.learner.train()
+                self._look()
+                batches = self.task.batches(draw, self.step)
+                while self.step < budget.steps:
+                    self._learn(batches)
+                    shown.step(self.step)
+                    is_due = self.step in validations
+                    if is_due:
+                        shown.validated(self.step, self.task.monitored, self._validate())
+                    # All processes stop after the same step, whichever was asked.
+                    stops = self._any(ctrl_c.asked)
+                    if is_due or stops:
+                        self._save(checkpoint.LAST)
+                    if stops:
+                        raise Interrupted(self.step)
+        finally:
+            shown.close()
+            if self.metrics is not None:
+                self.metrics.close()
+
+    def _learn(self, batches: Iterable[Batch]) -> None:
+        """One step."""
+        self.timer.begin_step()
+        batch = next(iter(batches))
+        self.timer.has_batch()
+        # Dropout, too, is a function of seed, rank and step.
+        torch.manual_seed(mixed(self.budget.seed, self.fabric.global_rank, self.step, NOISE))
+        figures = self.learner(batch, self.step / self.budget.steps)
+        self.fabric.backward(figures["loss"])
+        self.stepper.step()
+        self.stepper.zero_grad()
+        self.schedule.step()
+        self.timer.end_step()
+        self.step += 1
+        if self.metrics is not None and self.step % max(1, min(20, self.budget.steps // 50)) == 0:
+            self.metrics.add(self.step, "train", _as_floats(figures))
+        self._look()
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        """Measure on all validation batches, in every process; keep the checkpoint if it is the best so far."""
+        self.learner.eval()
+        sums: dict[str, float] = {}
+        count = 0
+        for batch in self.task.validation:
+            images, answers = self.fabric.to_device(batch)
+            for name, value in _as_floats(self.learner((images, answers), 1.0)).items():
+                sums[name] = sums.get(name, 0.0) + value * len(images)
+            count += len(images)
+        self.learner.train()
+        means = {name: total / count for name, total in sums.items()}
+        monitored = means[self.task.monitored]
+        if self.metrics is not None:
+            self.metrics.add(self.step, "validation", means)
+        if monitored < self.best or not math.isfinite(self.best):
+            self.best = monitored
+            self._save(checkpoint.BEST)
+        return monitored
+
+    def _save(self, name: str) -> None:
+        if self.metrics is None:
+            return  # one process writes
+        self.metrics.write()
+        state: dict[str, Any] = {"state_dict": self.network.state_dict(), "global_step": self.step}
+        if name == checkpoint.LAST:
+            state |= {
+                "optimiser": self.optimiser.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "scaler": self.fabric.strategy.precision.state_dict(),
+                "best": self.best,
+                "timer": self.timer.state_dict(),
+                "watchers": [watcher.state_dict() for watcher in self.watchers],
+                "metrics": self.metrics.lines,
+            }
+        checkpoint.save(self.folder / name, state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.step, self.best = state["global_step"], state["best"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.fabric.strategy.precision.load_state_dict(state["scaler"])
+        self.timer.load_state_dict(state["timer"])
+        for watcher, saved in zip(self.watchers, state["watchers"], strict=True):
+            watcher.load_state_dict(saved)
+
+    def _look(self) -> None:
+        for watcher in self.watchers:
+            watcher.look(self.step, self.network)
+
+    def _any(self, asked: bool) -> bool:
+        """Whether any of the processes that train together was asked."""
+        if self.fabric.world_size == 1:
+            return asked
+        return bool(self.fabric.all_reduce(torch.tensor(float(asked), device=self.fabric.device), reduce_op="sum"))
 
 
-def _trainer_on(machine: Machine, **options: Any) -> L.Trainer:
-    try:
-        return L.Trainer(
-            accelerator=machine.accelerator,
-            devices=machine.devices,
-            num_nodes=machine.nodes,
-            strategy=machine.strategy,
-            precision=machine.precision,
-            **options,
-        )
-    except Exception as error:  # Lightning's checks raise many types; all of them concern the machine
-        raise UserError(f"this machine cannot be used as asked: {' '.join(str(error).split())}") from error
-
-
-def _trainer(
-    folder: Path, monitored: str, budget: Budget, machine: Machine, callbacks: Sequence[L.Callback]
-) -> L.Trainer:
-    last = folder / "last.ckpt"
-    savers = [
-        ModelCheckpoint(folder, "best", monitor=monitored, enable_version_counter=False),
-        ModelCheckpoint(folder, "last", enable_version_counter=False),  # after each validation
-        SaveOnInterrupt(last, budget.validation_steps),
-    ]
-    in_terminal = rich.get_console().is_terminal
-    progress = (ModelProgressBar if in_terminal else ProgressLines)(folder.name)
-    return _trainer_on(
-        machine,
-        max_steps=budget.steps,
-        val_check_interval=budget.validation_steps[0],
-        check_val_every_n_epoch=None,  # batches are counted through; ValidateAfter decides
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # every process scores the whole validation set
-        log_every_n_steps=max(1, min(20, budget.steps // 50)),
-        logger=[CSVLogger(folder, "", ""), TensorBoardLogger(folder, "", "tensorboard")],
-        callbacks=[ValidateAfter(budget.validation_steps), progress, *callbacks, *savers],
-        enable_progress_bar=in_terminal,
-        enable_model_summary=False,
-    )
-
-
-def _set_metrics_aside(folder: Path) -> None:
-    """Lightning starts `metrics.csv` anew on resuming; keep what was measured before as `metrics-1.csv`, ..."""
-    current = folder / "metrics.csv"
-    if current.is_file():
-        current.rename(folder / f"metrics-{len(list(folder.glob('metrics-*.csv'))) + 1}.csv")
-
-
-def _hush_lightning() -> None:
-    """Silence Lightning's advice to developers; what the person training should know is said by this package."""
-    warnings.filterwarnings("ignore", module=r"lightning\.")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+def _as_floats(figures: dict[str, Tensor]) -> dict[str, float]:
+    return {name: value.item() for name, value in figures.items()}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stn_lab.digits.distortions import DISTORTIONS
 from stn_lab.digits.sets import Digits
-from stn_lab.tasks.scene import Batch
+from stn_lab.tasks.task import Batch
 
 
 class Addition:

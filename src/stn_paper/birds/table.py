@@ -27,12 +27,11 @@ from typing import Any
 
 from torch import nn
 
-from stn_lab.digits.sets import Digits, Splits
+from stn_lab.digits.sets import Digits
+from stn_lab.tasks.scene import Splits
+from stn_lab.tasks.scene_task import SceneTask
 from stn_lab.training.config import Budget, Machine
-from stn_lab.training.data_module import Batches
-from stn_lab.training.evaluation import load_weights
-from stn_lab.training.module import ClassifierTraining
-from stn_lab.training.run import train
+from stn_lab.training.learn import learn
 
 from ..classification import classify
 from ..photographs import Photographs, RandomCrops
@@ -85,14 +84,7 @@ def begin_with_single_parts(
     backbone = copy.deepcopy(network.streams[0])
     features: int = backbone.out_features  # type: ignore[assignment]
     classifier = nn.Sequential(backbone, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, SinglePart.classes))
-    train(
-        ClassifierTraining(classifier, budget),
-        Batches(splits, SinglePart(), budget),
-        folder,
-        budget=budget,
-        machine=machine,
-    )
-    load_weights(classifier, folder / "best.ckpt")
+    learn(SceneTask(splits, SinglePart()), classifier, folder, budget, machine)
     network.start_from(backbone)
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from stn_lab.digits.distortions import paste, pieces, place
 from stn_lab.digits.sets import SIDE, Digits
-from stn_lab.tasks.scene import Batch
+from stn_lab.tasks.task import Batch
 
 FINE = 64  # pixels along each side of an image at full resolution
 SHRINK = 0.3  # pixels at full resolution to one of a digit

@@ -13,7 +13,7 @@ from torch import Tensor
 from spatial_transformer import Attention, Translation, warp
 from stn_lab.digits.distortions import paste, pieces, put_anywhere
 from stn_lab.digits.sets import RIM, SIDE, Digits
-from stn_lab.tasks.scene import Batch
+from stn_lab.tasks.task import Batch
 
 CANVAS = 84
 FRAME = SIDE / CANVAS  # a digit's, as a part of the image's side

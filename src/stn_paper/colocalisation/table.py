@@ -27,23 +27,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import lightning as L
 import torch
 
-from stn_lab.digits.sets import SIDE, Digits, Splits
-from stn_lab.models.build import count_localising_parameters, count_parameters
+from stn_lab.digits.sets import SIDE, Digits
 from stn_lab.models.classifier import cnn
+from stn_lab.tasks.scene import Splits
+from stn_lab.tasks.scene_task import SceneTask
+from stn_lab.training import checkpoint
 from stn_lab.training.config import Budget, Machine
-from stn_lab.training.data_module import Batches
-from stn_lab.training.evaluation import Score, load_weights
-from stn_lab.training.module import ClassifierTraining
-from stn_lab.training.run import train
+from stn_lab.training.learn import learn
 
 from .. import attention
 from ..table import Cell, Claim, Estimates, Row, Table, load_digits
-from .data import Patches, Windows, hide
+from .data import Windows, hide
 from .network import Colocaliser
-from .task import ColocalisationTraining, overlap
+from .task import Colocalisation
 
 ENCODER = Budget(steps=4_000, batch_size=128, filters=32, validations=2)
 STARTS = 2
@@ -56,61 +54,49 @@ def encoder(
     """The CNN that says how alike two crops are: trained to classify, or read from `folder` when it has been."""
     budget = replace(ENCODER, steps=min(ENCODER.steps, budget.steps), seed=budget.seed)
     classifier = cnn(1, SIDE, budget.filters, 10)
-    data = Batches(splits, scene, budget)
-    train(ClassifierTraining(classifier, budget), data, folder, budget=budget, machine=machine)
+    learn(SceneTask(splits, scene), classifier, folder, budget, machine)
+    # Two validations are too few to choose by; the last weights have seen the whole schedule.
+    checkpoint.load_weights(classifier, folder / checkpoint.LAST)
     return classifier
 
 
 class _Start(NamedTuple):
-    """A localiser, trained; the loss of its best checkpoint on the fixed pairs, its step, and how it was trained."""
+    """A localiser, trained; the loss of its best checkpoint on the fixed pairs, and how it was trained."""
 
     network: Colocaliser
     loss: float
-    best_step: int
     how: dict[str, Any]
 
 
 def _start(
-    number: int, classifier: torch.nn.Sequential, data: Batches, folder: Path, budget: Budget, machine: Machine
+    number: int, classifier: torch.nn.Sequential, task: Colocalisation, folder: Path, budget: Budget, machine: Machine
 ) -> _Start:
     """Train one localiser; what `folder` holds of it already is not trained again."""
-    L.seed_everything(budget.seed + number * 10_000, verbose=False)
+    torch.manual_seed(budget.seed + number * 10_000)
     network = Colocaliser(classifier)
-    training, here = ColocalisationTraining(network, budget), folder / f"start{number}"
-    how = train(training, data, here, budget=budget, machine=machine)
-    best_step = load_weights(network, here / "best.ckpt")
-    return _Start(network, training.loss_of(data.validation), best_step, how)
+    how = learn(task, network, folder / f"start{number}", budget, machine)
+    return _Start(network, task.loss(network), how)
 
 
 def colocalise(cell: Cell, splits: Splits[Digits], folder: Path, machine: Machine) -> dict[str, Any]:
     """Train localisers on the hundred images of a cell, and count the boxes that the best of them finds."""
     budget = cell.budget
-    L.seed_everything(budget.seed, verbose=False)
+    torch.manual_seed(budget.seed)
     cluttered = cell.row.name == "TC"
     classifier = encoder(splits, Windows(cluttered), folder / "encoder", budget, machine)
-    hidden = hide(splits.train, int(cell.column), cluttered=cluttered, seed=budget.seed)
-    data = Batches(Splits(hidden, hidden, hidden), Patches(), budget)
-    starts = [_start(number, classifier, data, folder, budget, machine) for number in range(STARTS)]
-    network, loss, best_step, how = min(starts, key=lambda start: start.loss)
-    with torch.inference_mode():
-        crops, windows = network(hidden.images)
+    task = Colocalisation(hide(splits.train, int(cell.column), cluttered=cluttered, seed=budget.seed))
+    starts = [_start(number, classifier, task, folder, budget, machine) for number in range(STARTS)]
+    best = min(starts, key=lambda start: start.loss)
     if cell.is_pictured:
-        attention.draw(hidden.images, network.family, windows, crops, folder / attention.PICTURE)
-    found = overlap(windows, hidden.boxes)  # (N,)
-    missed = Score(100 * (found <= 0.5).float().mean().item(), len(hidden))
-    return {
-        "error_percent": missed.error_percent,
-        "standard_error": missed.standard_error,
-        "test_images": missed.test_images,
-        "mean_overlap": found.mean().item(),
-        "parameters": count_parameters(network),
-        "localiser_parameters": count_localising_parameters(network),
-        "pixels_read_percent": attention.pixels_read(hidden.images, network.family, windows),
-        "loss": loss,
-        "losses_of_starts": [start.loss for start in starts],
-        "best_step": best_step,
-        **how,
-    }
+        _draw(task, best.network, folder / attention.PICTURE)
+    losses = {"loss": best.loss, "losses_of_starts": [start.loss for start in starts]}
+    return {**task.measure(best.network), **losses, **best.how}
+
+
+@torch.inference_mode()
+def _draw(task: Colocalisation, network: Colocaliser, path: Path) -> None:
+    crops, windows = network(task.hidden.images)
+    attention.draw(task.hidden.images, network.family, windows, crops, path)
 
 
 def _untrained(_: str, __: int) -> Colocaliser:

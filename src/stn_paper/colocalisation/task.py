@@ -1,16 +1,21 @@
 """How a window is learnt that shows the same thing in all images of a set, without a label or a box."""
 
-from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spatial_transformer import warp
 from stn_lab.digits.sets import BOX, RIM, SIDE
-from stn_lab.training.module import TrainingModule
+from stn_lab.models.build import count_localising_parameters, count_parameters
+from stn_lab.tasks.classification import Score
+from stn_lab.tasks.scene import Splits
+from stn_lab.tasks.scene_task import Scenes
+from stn_lab.tasks.task import Batch
 
-from .data import FRAME
+from .. import attention
+from .data import FRAME, Hidden, Patches
 from .network import Colocaliser
 
 MARGIN = 1.0  # the paper's
@@ -19,7 +24,7 @@ BARE = 1.5  # what a white rim costs, where digits have none
 SHRINKING = 0.7  # of the steps; windows have their size from there on
 
 
-class ColocalisationTraining(TrainingModule):
+class Colocalisation(Scenes):
     """A triplet hinge loss: windows of two images are to be more alike than one of them and a random patch.
 
     Every image of a batch is held against every other one. Windows pay for leaving the image: all is alike out there.
@@ -35,31 +40,42 @@ class ColocalisationTraining(TrainingModule):
     Source: Jaderberg et al. (2015), appendix A.2.
     """
 
-    monitored = "validation/loss"  # boxes are for measuring alone: the loss has to do where others have errors
+    monitored = "loss"  # boxes are for measuring alone: the loss has to do where others have errors
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        done = self.trainer.global_step / (SHRINKING * self.budget.steps)
-        loss = self._loss(batch, FRAME ** min(1.0, done))
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
+    def __init__(self, hidden: Hidden) -> None:
+        super().__init__(Splits(hidden, hidden, hidden), Patches())
+        self.hidden = hidden
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        self.log("validation/loss", self._loss(batch), batch_size=len(batch[0]), sync_dist=True)
-
-    @torch.inference_mode()
-    def loss_of(self, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-        """The mean over all images."""
-        losses = [(self._loss(batch).item(), len(batch[0])) for batch in batches]
-        return sum(loss * count for loss, count in losses) / sum(count for _, count in losses)
-
-    def _loss(self, batch: tuple[Tensor, Tensor], side: float = FRAME) -> Tensor:
-        network = self.network
+    def figures(self, network: nn.Module, batch: Batch, done: float = 1.0) -> dict[str, Tensor]:
         assert isinstance(network, Colocaliser)
         images, theta = batch  # (N, 1, H, W), (N, 3)
-        crops, windows = network(images, side)
+        crops, windows = network(images, FRAME ** min(1.0, done / SHRINKING))
         chance = warp(images, network.family, theta, (SIDE, SIDE))
         price = STAY * beyond(windows) + BARE * rim(crops)  # (N,)
-        return hinge(network.encode(crops), network.encode(chance)) + price.mean()
+        return {"loss": hinge(network.encode(crops), network.encode(chance)) + price.mean()}
+
+    @torch.inference_mode()
+    def loss(self, network: Colocaliser) -> float:
+        """The mean over the fixed pairs, with windows of the last size: what tells a good start from a bad one."""
+        losses = [(self.figures(network, batch)["loss"].item(), len(batch[0])) for batch in self.validation]
+        return sum(loss * count for loss, count in losses) / sum(count for _, count in losses)
+
+    @torch.inference_mode()
+    def measure(self, network: nn.Module) -> dict[str, Any]:
+        """Which boxes are found."""
+        assert isinstance(network, Colocaliser)
+        windows = network.theta(self.hidden.images)
+        found = overlap(windows, self.hidden.boxes)  # (N,)
+        missed = Score(100 * (found <= 0.5).float().mean().item(), len(self.hidden))
+        return {
+            "error_percent": missed.error_percent,
+            "standard_error": missed.standard_error,
+            "test_images": missed.test_images,
+            "mean_overlap": found.mean().item(),
+            "parameters": count_parameters(network),
+            "localiser_parameters": count_localising_parameters(network),
+            "pixels_read_percent": attention.pixels_read(self.hidden.images, network.family, windows),
+        }
 
 
 def hinge(found: Tensor, chance: Tensor) -> Tensor:

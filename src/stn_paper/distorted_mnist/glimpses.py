@@ -11,8 +11,9 @@ from typing import Any
 from torch import nn
 
 from stn_lab.digits.distortions import DISTORTIONS
-from stn_lab.digits.sets import Digits, Splits
+from stn_lab.digits.sets import Digits
 from stn_lab.models.classifier import DigitClassifier
+from stn_lab.tasks.scene import Splits
 from stn_lab.training.config import Machine
 
 from ..classification import classify

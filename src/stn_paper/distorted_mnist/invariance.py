@@ -12,7 +12,8 @@ from torch import nn
 
 from stn_lab.digits.distortions import DISTORTIONS
 from stn_lab.digits.invariance import COUNT, error_curve
-from stn_lab.digits.sets import Digits, Splits
+from stn_lab.digits.sets import Digits
+from stn_lab.tasks.scene import Splits
 from stn_lab.training.config import Machine
 
 from ..classification import classify

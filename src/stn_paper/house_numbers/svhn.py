@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from stn_lab.digits.sets import Splits
 from stn_lab.download import folder_with
 from stn_lab.errors import UserError
+from stn_lab.tasks.scene import Splits
 
 from ..photographs import Photographs
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from spatial_transformer import Affine, rotation_matrix, scale_matrix, translation_matrix, warp
 from stn_lab.digits.distortions import paste, pieces
 from stn_lab.digits.sets import BOX, SIDE, Digits
-from stn_lab.tasks.scene import Batch
+from stn_lab.tasks.task import Batch
 
 PLACES = 5
 NOTHING = 10  # the class of a place without a digit

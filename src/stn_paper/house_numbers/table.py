@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from stn_lab.digits.sets import Splits
+from stn_lab.tasks.classification import cross_entropy
+from stn_lab.tasks.scene import Splits
 from stn_lab.training.config import Budget, Machine
-from stn_lab.training.module import cross_entropy
 
 from ..classification import classify
 from ..photographs import AsTheyAre, Photographs

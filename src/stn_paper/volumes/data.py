@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from spatial_transformer import Affine, rotation_matrix, scale_matrix, translation_matrix, warp
 from stn_lab.digits.sets import SIDE, Digits
-from stn_lab.tasks.scene import Batch
+from stn_lab.tasks.task import Batch
 
 THICKNESS = 12  # in pixels of a digit
 SCALE = 0.8  # voxels of the cube to a pixel of a digit

@@ -14,7 +14,7 @@ import torch
 
 from spatial_transformer import __version__
 from stn_lab.cli import main
-from stn_lab.training.module import ClassifierTraining
+from stn_lab.training.loop import Loop
 from stn_lab.views.read import read_run
 
 SMALL = ["--steps", "12", "--batch-size", "16", "--filters", "16", "--validations", "3", "--distortion", "R"]
@@ -329,15 +329,15 @@ def stop_at(monkeypatch):
     """Call it with a step, and the next run gets a Ctrl-C in the middle of that."""
 
     def prepare(step):
-        learn = ClassifierTraining.training_step
+        learn = Loop._learn
 
-        def learn_and_press(module, *arguments):
-            if module.global_step == step - 1:
-                monkeypatch.setattr(ClassifierTraining, "training_step", learn)
+        def learn_and_press(loop, batches):
+            if loop.step == step - 1:
+                monkeypatch.setattr(Loop, "_learn", learn)
                 os.kill(os.getpid(), signal.SIGINT)
-            return learn(module, *arguments)
+            learn(loop, batches)
 
-        monkeypatch.setattr(ClassifierTraining, "training_step", learn_and_press)
+        monkeypatch.setattr(Loop, "_learn", learn_and_press)
 
     return prepare
 
@@ -366,8 +366,8 @@ def test_times_cover_the_parts_of_a_resumed_run(tmp_path, stop_at):
     assert stn(*flags) == 130
     last = tmp_path / "stopped" / "cnn" / "last.ckpt"
     saved = torch.load(last, weights_only=True)
-    assert len(saved["callbacks"]["StepTimer"]["steps"]) == 6
-    saved["callbacks"]["StepTimer"] |= {"seconds": 1000.0, "steps": [5.0] * 12, "data": [4.0] * 12}
+    assert len(saved["timer"]["steps"]) == 6
+    saved["timer"] |= {"seconds": 1000.0, "steps": [5.0] * 12, "data": [4.0] * 12}
     torch.save(saved, last)
     assert stn(*flags, "--resume") == 0
     result = json.loads((tmp_path / "stopped" / "results.json").read_text())["cnn"]

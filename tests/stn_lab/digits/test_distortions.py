@@ -7,6 +7,7 @@ import spatial_transformer as st
 from stn_lab.digits.distortions import DISTORTIONS, place
 from stn_lab.digits.sets import load
 from stn_lab.tasks.stream import TEST_SEED, TrainingStream, frozen
+from stn_lab.tasks.task import Draw
 
 CPU = torch.device("cpu")
 
@@ -137,11 +138,11 @@ def test_frozen_sets_are_the_same_every_time_and_cover_every_digit(digits):
 
 
 def test_a_training_batch_depends_on_seed_rank_and_step_alone(digits):
-    def stream(seed=0, rank=0, start=0):
-        return TrainingStream(digits, DISTORTIONS["R"], CPU, 8, seed, rank=rank, start=start)
+    def stream(seed=0, rank=0):
+        return TrainingStream(digits, DISTORTIONS["R"], Draw(CPU, 8, seed, rank))
 
-    batches = [images for (images, _), _ in zip(stream(), range(4), strict=False)]
-    later = next(iter(stream(start=3)))[0]
+    batches = [images for (images, _), _ in zip(stream().batches(0), range(4), strict=False)]
+    later = next(stream().batches(3))[0]
     assert torch.equal(batches[3], later)
     assert not torch.equal(batches[0], batches[1])
     assert not torch.equal(batches[0], stream(seed=1).batch(0)[0])

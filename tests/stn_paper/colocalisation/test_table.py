@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,11 +12,10 @@ import spatial_transformer as st
 from stn_lab.cli import main
 from stn_lab.digits.sets import Digits, load
 from stn_lab.models.classifier import cnn
-from stn_lab.training.config import Budget
 from stn_paper import page
 from stn_paper.colocalisation.data import Patches, Windows, hide
 from stn_paper.colocalisation.network import Colocaliser
-from stn_paper.colocalisation.task import ColocalisationTraining, beyond, hinge, overlap, rim
+from stn_paper.colocalisation.task import Colocalisation, beyond, hinge, overlap, rim
 from stn_paper.results import Results
 from stn_paper.table import Estimate
 from stn_paper.tables import TABLES
@@ -142,8 +140,8 @@ def test_the_loss_compares_windows_with_each_other_and_with_patches(network, hid
     assert expected > 0
     assert outside > 0
     expected = expected + 3 * outside + 1.5 * rim(crops).mean()
-    training = ColocalisationTraining(network, Budget())
-    assert training._loss((images, theta)).item() == pytest.approx(expected.item(), rel=1e-4)
+    loss = Colocalisation(hidden).figures(network, (images, theta))["loss"]
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_the_rim_of_a_digit_s_frame_is_bare_and_that_of_a_part_of_it_is_not(hidden):
@@ -163,7 +161,7 @@ def test_a_window_is_beyond_by_what_reaches_out():
 def test_only_the_localiser_learns_and_it_begins_with_the_whole_image(network, hidden):
     assert network.transformer.theta(hidden.images).unique(dim=0).tolist() == [[1.0, 0.0, 0.0]]
     _, images, theta = draw(hidden, 8)
-    ColocalisationTraining(network, Budget())._loss((images, theta)).backward()
+    Colocalisation(hidden).figures(network, (images, theta))["loss"].backward()
     assert all(weight.grad is None for weight in network.classifier.parameters())
     assert network.transformer.regression.weight.grad.abs().max() > 0
 
@@ -181,13 +179,11 @@ def test_windows_are_a_digit_s_frame_give_or_take_a_little(network, hidden, aske
 
 
 def test_windows_shrink_with_the_steps(network, hidden, monkeypatch):
-    training, sides = ColocalisationTraining(network, Budget(steps=100)), []
-    monkeypatch.setattr(training, "_loss", lambda batch, side=28 / 84: sides.append(side) or torch.zeros(()))
-    monkeypatch.setattr(training, "log", lambda *_, **__: None)
-    for step in (0, 35, 70, 99):
-        training.trainer = SimpleNamespace(global_step=step)
-        training.training_step(draw(hidden, 2)[1:], 0)
-    training.validation_step(draw(hidden, 2)[1:], 0)
+    task, sides, theta_of = Colocalisation(hidden), [], network.theta
+    monkeypatch.setattr(network, "theta", lambda images, side: sides.append(side) or theta_of(images, side))
+    for done in (0.0, 0.35, 0.7, 0.99):
+        task.figures(network, draw(hidden, 2)[1:], done)
+    task.figures(network, draw(hidden, 2)[1:])  # as in validation
     assert sides == pytest.approx([1.0, 3**-0.5, 1 / 3, 1 / 3, 1 / 3])
 
 

@@ -2,9 +2,11 @@ import pytest
 import torch
 from torch import nn
 
+from stn_lab.digits.distortions import DISTORTIONS
 from stn_lab.digits.sets import load
-from stn_lab.training.config import Budget, Machine
-from stn_lab.training.module import TrainingModule
+from stn_lab.tasks.scene_task import SceneTask
+from stn_lab.training.config import Machine
+from stn_lab.training.learner import Learner
 from stn_paper.table import Cell, Estimate
 from stn_paper.tables import TABLES
 
@@ -31,6 +33,6 @@ def test_a_cell_is_trained_and_measured(row, tmp_path):
 
 def test_layers_for_volumes_keep_their_memory_format_in_training():
     network = nn.Sequential(nn.Conv3d(1, 2, 3), nn.Flatten(0, 1), nn.Conv2d(2, 4, 3))
-    TrainingModule(network, Budget())
+    Learner(network, SceneTask(load("digits"), DISTORTIONS["R"]))
     assert network[0].weight.is_contiguous()
     assert network[2].weight.is_contiguous(memory_format=torch.channels_last)
