@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from .sets import ImageSet, Reader
 from .splits import assign, groups_of
 
 SIDE = 96  # of what the network sees, where the images do not say
+BOXES = "boxes.csv"  # at the top of a folder, with the columns path, left, top, right, bottom
 OWN_SIDE = 128  # images that all have one size up to this are seen as they are
 
 
@@ -173,6 +174,9 @@ def skipped_lines(skipped: Sequence[Skipped], limit: int = 5) -> list[str]:
 def _catalogue(source: Path, options: ReadOptions) -> Catalogue:
     if source.is_dir():
         entries, notes = folders.entries(source)
+        if (source / BOXES).is_file():
+            known = tables.boxes(source / BOXES)
+            entries = [replace(entry, box=known.get(entry.path)) for entry in entries]
         catalogue = _of_files(entries, source, options.group_by)
     elif not source.exists():
         raise UserError(f"{source} is not there; give a folder with a folder per class, a .csv or an .npz")

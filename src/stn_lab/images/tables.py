@@ -74,6 +74,21 @@ def entries(table: Path, group_by: str | None = None) -> tuple[list[Entry], list
     return list(found.values()), skipped, notes
 
 
+def boxes(table: Path) -> dict[str, tuple[float, float, float, float]]:
+    """Left, top, right and bottom for each path of a CSV that has a column of paths and four of a box.
+
+    Raises:
+        UserError: as `entries`, or there are no columns of a box.
+    """
+    header, rows = _read(table)
+    path = _column(header, PATH)
+    columns = _box_columns(header)
+    if path is None or not columns:
+        raise UserError(f"{table} needs the columns path, left, top, right, bottom; its columns are {some(header, 20)}")
+    found = {str(table.parent / _cell(row, path)): _box(table, number, row, columns) for number, row in rows}
+    return {name: box for name, box in found.items() if box}
+
+
 def _read(table: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header, and each row that is not blank with its line number."""
     try:
