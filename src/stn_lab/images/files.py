@@ -1,0 +1,74 @@
+"""Images in files: which can be read, and what their headers say."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .decoding import FOREIGN, Image, ImageOps, Unreadable, is_grey, opened, quiet
+from .preprocessing import Preprocessing
+
+WORKERS = min(16, os.cpu_count() or 1)
+
+# The last bytes of a whole file; trailing bytes of cameras may follow.
+ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
+TAIL = 1024
+TURNED = (5, 6, 7, 8)  # values of the EXIF orientation that exchange width and height
+
+
+@dataclass(frozen=True)
+class Files:
+    """Images by path, read when they are asked for."""
+
+    paths: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, number: int) -> str:
+        return self.paths[number]
+
+    def pixels(self, number: int, preprocessing: Preprocessing) -> np.ndarray:
+        return preprocessing.pixels_of_file(self.paths[number])
+
+
+class Header(NamedTuple):
+    """What is known of an image without its pixels: width and height, upright, and whether it has no colours."""
+
+    width: int
+    height: int
+    grey: bool
+
+
+def headers(paths: Sequence[str]) -> list[Header | str]:
+    """The header of each file, or why it cannot be read; in threads."""
+    with quiet(), ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(_header, paths, chunksize=64))
+
+
+def _header(path: str) -> Header | str:
+    if os.path.splitext(path)[1].lower() in FOREIGN:  # noqa: PTH122  (a Path costs more than the rest of this line)
+        return "a format that Pillow cannot read; save it as PNG or JPEG"
+    try:
+        with opened(path) as image:
+            turned = image.getexif().get(0x0112) in TURNED
+            width, height = image.size[::-1] if turned else image.size
+            grey = is_grey(image)
+            if not _ends_well(path, image):
+                ImageOps.exif_transpose(image).load()  # decoded here, to see whether it can be
+            return Header(width, height, grey)
+    except Unreadable as reason:
+        return str(reason)
+
+
+def _ends_well(path: str, image: Image.Image) -> bool:
+    """Whether the file has the end that its format prescribes; False where the format prescribes none."""
+    ending = ENDINGS.get(image.format or "")
+    if ending is None:
+        return False
+    with open(path, "rb") as file:  # noqa: PTH123
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
+        return ending in file.read()
