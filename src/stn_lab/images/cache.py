@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from typing import IO
 
@@ -38,6 +39,8 @@ class Cache:
         self.capacity = min(count, min(limit, free // 2) // self.bytes_each)
         self._there = bytearray(count)  # of each image, whether it has been written
         self._file: IO[bytes] | None = tempfile.TemporaryFile() if self.capacity else None  # noqa: SIM115
+        if self._file is not None:
+            weakref.finalize(self, self._file.close)
 
     def get(self, number: int, out: np.ndarray) -> bool:
         """Copy an image into `out`, contiguous; False where it is not kept."""

@@ -240,6 +240,10 @@ def _classes(source: Path, labels: list[str], splits: list[Split]) -> tuple[tupl
         )
     few = [name for name, count in Counter(labels).items() if count == 1]
     notes = [f"only one image of {some(few)}: nothing measures it"] if few else []
+    folded = Counter(name.casefold() for name in classes)
+    alike = [name for name in classes if folded[name.casefold()] > 1]
+    if alike:
+        notes.append(f"these classes differ in upper and lower case only: {some(alike, 4)}")
     for split in SPLITS[1:]:
         lacking = sorted(names["train"] - names[split], key=_natural)
         if lacking:

@@ -54,7 +54,7 @@ def _header(path: str) -> Header | str:
         return "a format that Pillow cannot read; save it as PNG or JPEG"
     try:
         with opened(path) as image:
-            turned = image.getexif().get(0x0112) in TURNED
+            turned = Image.Image.getexif(image).get(0x0112) in TURNED  # a PNG's own would decode the pixels
             width, height = image.size[::-1] if turned else image.size
             grey = is_grey(image)
             if not _ends_well(path, image):

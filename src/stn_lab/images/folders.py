@@ -35,7 +35,7 @@ def entries(root: Path) -> tuple[list[Entry], list[str]]:
     """The images of a folder, sorted by path, and notes for the person.
 
     The first folder below the root, or below train/, val/ and test/, names the class; images may lie deeper. Symbolic
-    links are followed, once around a loop. Hidden files are passed over.
+    links are followed, to every folder once. Hidden files are passed over.
 
     Raises:
         UserError: there are no images, or no folders of classes.
@@ -99,14 +99,15 @@ def is_image(name: str) -> bool:
 
 
 def images(folder: Path) -> Iterator[str]:
-    """Paths of the images in a folder and below, sorted, following links but not in circles."""
-    yield from _walk(str(folder), frozenset())
+    """Paths of the images in a folder and below, sorted; links are followed, to every folder once."""
+    yield from _walk(str(folder), os.path.realpath(folder), set())
 
 
-def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
+def _walk(folder: str, top: str, seen: set[str]) -> Iterator[str]:
     here = os.path.realpath(folder)
-    if any(here == upper or upper.startswith(here + os.sep) for upper in above):
-        return  # a link to a folder that this one lies in
+    if here in seen or top.startswith(here + os.sep):
+        return  # a link in a circle, or to a folder above
+    seen.add(here)
     try:
         with os.scandir(folder) as listing:
             inside = sorted(listing, key=lambda item: item.name)
@@ -116,7 +117,7 @@ def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
         if item.name.startswith("."):
             continue
         if item.is_dir():
-            yield from _walk(item.path, above | {here})
+            yield from _walk(item.path, top, seen)
         elif is_image(item.name) and (item.is_file() or item.is_symlink()):
             yield item.path  # a broken link too: it is named when it cannot be read
 

@@ -38,12 +38,14 @@ class Reader:
         pixels = np.zeros((len(numbers), *self.shape), dtype=np.uint8)
         sound = np.ones(len(numbers), dtype=bool)
         missing = [i for i, number in enumerate(numbers) if not self.cache.get(int(number), pixels[i])]
-        decoded = self._pool.map(self._decode, [int(numbers[i]) for i in missing])
-        for i, image in zip(missing, decoded, strict=True):
-            if image is None:
-                sound[i] = False
-            else:
-                pixels[i] = image
+
+        def decode(places: list[int]) -> None:
+            for i in places:
+                image = self._decode(int(numbers[i]))
+                sound[i] = image is not None
+                pixels[i] = 0 if image is None else image
+
+        list(self._pool.map(decode, [missing[worker::WORKERS] for worker in range(min(WORKERS, len(missing)))]))
         return pixels, sound
 
     def _decode(self, number: int) -> np.ndarray | None:

@@ -32,8 +32,9 @@ def assign(
         UserError: a class or a number of groups too small to be split.
 
     Example:
-        >>> Counter(assign(["a"] * 20 + ["b"] * 40, [None] * 60, None, seed=0))
-        Counter({'train': 42, 'validation': 9, 'test': 9})
+        >>> splits = assign(["a"] * 20 + ["b"] * 40, [None] * 60, None, seed=0)
+        >>> [splits.count(split) for split in SPLITS]
+        [42, 9, 9]
     """
     present = {split for split in given if split}
     pool = [i for i, split in enumerate(given) if split is None]
