@@ -7,7 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import Tensor, nn
 
 from spatial_transformer import Family, ParallelTransformers, SpatialTransformer, normalised_to_pixel, target_points
-from stn_lab.runs.pictures import OUTLINE, frame
+from stn_lab.regions import frame
+from stn_lab.runs.pictures import OUTLINE
 from stn_lab.views.strip import COUNT, draw_strip
 
 PICTURE = "picture.png"

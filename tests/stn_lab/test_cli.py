@@ -43,7 +43,7 @@ def test_an_unknown_verb_is_named_with_those_that_there_are(capfd):
         ["reproduce", "--help"],
         ["bench", "--help"],
         ["train", "--steps", "0"],
-        ["train", "--model", "resnet"],
+        ["train", "--model", "vgg"],
         ["train", "--family", "warp"],
         ["train", "--compare", "cnn,cnn"],
         ["train", "--name", "../x"],

@@ -7,6 +7,7 @@ from typing import Literal
 
 import tyro
 
+from ..errors import UserError
 from ..runs.folder import RunFolder
 
 
@@ -21,7 +22,11 @@ class Evaluate:
 
     def __call__(self) -> None:
         folder = RunFolder.open(self.run)
-        folder.experiment()  # what is damaged is said at once
+        data = folder.experiment().data  # what is damaged is said at once
+        if self.sweep and not data.is_built_in:
+            raise UserError(
+                f"--sweep turns, scales and moves digits, and this run learnt from {data.data}; leave it out"
+            )
         _evaluate(folder, self.sweep)
 
 

@@ -24,7 +24,8 @@ class Train:
     budget: Budget = field(default_factory=Budget)
     machine: Machine = field(default_factory=Machine)
     model: str = "st-cnn"
-    """fcn, cnn, st-fcn or st-cnn; st-cnn:tps to name the family with it."""
+    """fcn and cnn, the paper's, or resnet, for photographs; st-cnn, ... with a transformer in front, and st-cnn:tps to
+    name the family with it."""
     compare: str = ""
     """Several models under the same budget in one report, instead of --model: cnn,st-cnn."""
     family: str = "affine"
@@ -75,6 +76,8 @@ def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
     from .report import write_pages
 
     task = experiment.data.task()
+    if is_first_process():
+        sys.stdout.write(task.summary())
     for label in experiment.models:
         build_model(experiment, task, label)
     check_machine(options.machine, experiment.budget.batch_size)

@@ -59,6 +59,11 @@ class Distortion:
     channels: ClassVar[int] = 1
     classes: ClassVar[int] = 10
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the canvas."""
+        return self.side, self.side
+
     def compose(self, images: Digits, index: Tensor, generator: torch.Generator) -> Batch:
         """The digits at `index`, distorted, and their labels."""
         return self.draw(images.as_input(index), generator), images.labels[index]

@@ -39,7 +39,7 @@ class Digits:
         return self.images[index, None].float() / 255
 
 
-def load(name: DataName) -> Splits[Digits]:
+def load(name: str) -> Splits[Digits]:
     """Load a set by name.
 
     Args:

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from spatial_transformer import ParallelTransformers, SpatialTransformer
 
+Size = int | tuple[int, int]  # one number for a square
 
-def fcn(channels: int, side: int, units: int, classes: int) -> nn.Sequential:
-    """Two hidden layers of `units` and a linear classifier, for (N, channels, side, side)."""
+
+def fcn(channels: int, size: Size, units: int, classes: int) -> nn.Sequential:
+    """Two hidden layers of `units` and a linear classifier, for (N, channels, height, width)."""
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(channels * side * side, units),
+        nn.Linear(channels * math.prod(_pair(size)), units),
         nn.ReLU(),
         nn.Linear(units, units),
         nn.ReLU(),
@@ -23,10 +25,9 @@ def fcn(channels: int, side: int, units: int, classes: int) -> nn.Sequential:
     )
 
 
-def cnn(channels: int, side: int, filters: int, classes: int) -> nn.Sequential:
+def cnn(channels: int, size: Size, filters: int, classes: int) -> nn.Sequential:
     """9x9 convolution, 2x2 max pooling, 7x7 convolution, 2x2 max pooling, linear classifier."""
-    after_first = math.ceil((side - 8) / 2)
-    after_second = math.ceil((after_first - 6) / 2)
+    left = [_after_two(length) for length in _pair(size)]
     return nn.Sequential(
         nn.Conv2d(channels, filters, 9),
         nn.MaxPool2d(2, ceil_mode=True),
@@ -35,8 +36,17 @@ def cnn(channels: int, side: int, filters: int, classes: int) -> nn.Sequential:
         nn.MaxPool2d(2, ceil_mode=True),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(filters * after_second**2, classes),
+        nn.Linear(filters * math.prod(left), classes),
     )
+
+
+def _pair(size: Size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _after_two(length: int) -> int:
+    """Pixels along a side that are left by two convolutions with pooling."""
+    return math.ceil((math.ceil((length - 8) / 2) - 6) / 2)
 
 
 class DigitClassifier(nn.Module):

@@ -8,7 +8,7 @@ from ..errors import UserError
 if TYPE_CHECKING:
     from spatial_transformer.sampling import Mode
 
-NetworkName = Literal["fcn", "cnn", "st-fcn", "st-cnn"]
+NetworkName = Literal["fcn", "cnn", "resnet", "st-fcn", "st-cnn", "st-resnet"]
 FamilyName = Literal[
     "translation",
     "attention",
@@ -27,7 +27,7 @@ class Canvas(Protocol):
     """What a network is built for: the images that it is given and the answers that it is to choose from."""
 
     @property
-    def side(self) -> int:
+    def size(self) -> tuple[int, int]:
         """Height and width of an example, in pixels."""
 
     @property
@@ -49,7 +49,7 @@ class ModelSpec:
 
     Attributes:
         label: as typed, "st-cnn" or "st-cnn:tps"; names its results.
-        network: "fcn" or "cnn".
+        network: "fcn", "cnn" or "resnet".
         family: of its transformer; None without one.
         transformers: how many work side by side on the image.
         looks: how often a transformer looks before it hands over what it sees: its `steps`.

@@ -41,7 +41,7 @@ class Experiment:
     def to_json(self) -> dict[str, Any]:
         """One flat dictionary."""
         return {
-            **dataclasses.asdict(self.data),
+            **self.data.to_json(),
             "models": list(self.models),
             "family": self.family,
             **dataclasses.asdict(self.budget),
@@ -54,6 +54,5 @@ class Experiment:
         Raises:
             KeyError: an entry is missing.
         """
-        data = Data(**{field.name: values[field.name] for field in dataclasses.fields(Data)})
         budget = Budget(**{field.name: values[field.name] for field in dataclasses.fields(Budget)})
-        return cls(data, budget, tuple(values["models"]), values["family"])
+        return cls(Data.from_json(values), budget, tuple(values["models"]), values["family"])

@@ -102,7 +102,8 @@ class RunFolder:
             UserError: naming what differs.
         """
         then, now = self.experiment().to_json(), experiment.to_json()
-        different = [f"{key}: {then[key]} then, {now[key]} now" for key in then if then[key] != now[key]]
+        keys = [key for key in then | now if then.get(key) != now.get(key)]
+        different = [f"{key}: {then.get(key)} then, {now.get(key)} now" for key in keys]
         if different:
             raise UserError(f"{self.path} was started with other settings ({'; '.join(different)}); use the same")
 

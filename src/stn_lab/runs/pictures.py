@@ -1,6 +1,6 @@
 """The arrays behind the pictures of a report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from ..models.classifier import DigitClassifier
 from ..models.theta_names import theta_names
+from ..regions import frame
+from ..tasks.classification import ImageClassification
 from ..tasks.task import Batch
 
 SHEET = 48  # images on the contact sheet
@@ -28,7 +30,7 @@ class Filmstrip:
 
     def __init__(self, images: Tensor, steps: int) -> None:
         self.images = images[: self.IMAGES]
-        self.frames: dict[int, Tensor] = {}  # step -> (B, side, side)
+        self.frames: dict[int, Tensor] = {}  # step -> (B, H, W) or (B, H, W, 3)
         # Closer together at first, when most happens.
         self.moments = {round(steps * (i / (self.MOMENTS - 1)) ** 2) for i in range(self.MOMENTS)}
 
@@ -37,7 +39,7 @@ class Filmstrip:
         assert isinstance(network, DigitClassifier)
         if step in self.moments and step not in self.frames and network.transformer is not None:
             device = next(network.parameters()).device
-            self.frames[step] = network.transformer(self.images.to(device))[:, 0].float().cpu()
+            self.frames[step] = as_picture(network.transformer(self.images.to(device))).float().cpu()
 
     def state_dict(self) -> dict[str, Any]:
         return {"frames": self.frames}
@@ -48,22 +50,22 @@ class Filmstrip:
 
 @torch.inference_mode()
 def save_pictures(
-    path: Path, network: DigitClassifier, test: Sequence[Batch], film: Filmstrip, mean_before: Tensor | None
+    path: Path, network: DigitClassifier, task: ImageClassification, film: Filmstrip, mean_before: Tensor | None
 ) -> None:
     """Write what the report draws from, as one `.npz` file.
 
     Args:
         path: of the file.
         network: trained.
-        test: the frozen test set.
+        task: with the test set.
         film: frames taken during training.
-        mean_before: (classes, side, side) from `mean_per_class` before training.
+        mean_before: (classes, ...) from `mean_per_class` before training.
     """
-    images = torch.cat([images for images, _ in test])[:SHEET]
+    images, labels = _first(task.test, SHEET)
     chances = network.eval()(images).softmax(dim=1)
     arrays = {
-        "images": images[:, 0],
-        "labels": torch.cat([labels for _, labels in test])[:SHEET],
+        "images": as_picture(images),
+        "labels": labels,
         "predictions": chances.argmax(dim=1),
         "confidence": chances.amax(dim=1),
     }
@@ -71,35 +73,50 @@ def save_pictures(
     if transformer is not None and mean_before is not None:
         warped, theta = transformer(images, return_theta=True)
         arrays |= {
-            "warped": warped[:, 0],
+            "warped": as_picture(warped),
             "outline": transformer.family.points(theta, frame(OUTLINE).to(theta)),
-            "theta": torch.cat([transformer.theta(batch) for batch, _ in test]),
+            "theta": torch.cat([transformer.theta(batch) for batch, _ in task.test]),
             "identity": transformer.family.identity(1)[0],
             "mean_before": mean_before,
-            "mean_after": mean_per_class(network, test),
+            "mean_after": mean_per_class(network, task),
             "film": torch.stack(list(film.frames.values())),
             "film_steps": torch.tensor(list(film.frames)),
-            "film_images": film.images[:, 0],
+            "film_images": as_picture(film.images),
         }
     written = {name: array.float().cpu().numpy() for name, array in arrays.items()}
+    written["class_names"] = np.array(task.class_names)
     if transformer is not None:
         written["theta_names"] = np.array(theta_names(transformer.family))
     np.savez_compressed(path, **written)
 
 
+def _first(batches: Iterable[Batch], count: int) -> Batch:
+    """The first images and labels, of as many batches as that takes."""
+    found: list[Batch] = []
+    for batch in batches:
+        found.append(batch)
+        if sum(len(labels) for _, labels in found) >= count:
+            break
+    images, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return images[:count], labels[:count]
+
+
+def as_picture(images: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, H, W) in grey or (N, H, W, 3) in colours, as the report shows them."""
+    return images.movedim(1, -1) if images.shape[1] == 3 else images[:, 0]
+
+
 @torch.inference_mode()
-def mean_per_class(network: DigitClassifier, batches: Sequence[Batch], classes: int = 10) -> Tensor | None:
-    """(classes, side, side) mean output of the transformer; None for a network without one."""
+def mean_per_class(network: DigitClassifier, task: ImageClassification) -> Tensor | None:
+    """(classes, H, W) or (classes, H, W, 3), the mean output of the transformer; None for a network without one."""
     if network.transformer is None:
         return None
-    seen = torch.cat([network.transformer(images)[:, 0] for images, _ in batches])  # (N, side, side)
-    labels = torch.cat([labels for _, labels in batches])
-    return torch.stack([seen[labels == digit].mean(dim=0) for digit in range(classes)])
-
-
-def frame(per_side: int) -> Tensor:
-    """(4 per_side, 2) points around the border of an image, clockwise from the top left corner."""
-    along = torch.linspace(-1, 1, per_side + 1)[:-1]
-    edge = torch.ones_like(along)
-    sides = [(along, -edge), (edge, along), (-along, edge), (-edge, -along)]
-    return torch.cat([torch.stack(side, dim=1) for side in sides])
+    sums: Tensor | None = None
+    for images, labels in task.test:
+        seen = as_picture(network.transformer(images)).double()  # (N, H, W) or (N, H, W, 3)
+        if sums is None:
+            sums = seen.new_zeros(len(task.class_names), *seen.shape[1:])
+        sums.index_add_(0, labels, seen)
+    counts = torch.cat([labels for _, labels in task.test]).bincount(minlength=len(task.class_names))
+    assert sums is not None
+    return sums / counts.view(-1, *[1] * (sums.ndim - 1))  # NaN of a class without a test image

@@ -47,9 +47,9 @@ def train_model(
     """Train one model, measure it at its best checkpoint, and write its result."""
     torch.manual_seed(experiment.budget.seed)
     network = build_model(experiment, task, label)
-    mean_before = mean_per_class(network, task.test)
-    film = Filmstrip(task.validation[0][0], experiment.budget.steps)
+    mean_before = mean_per_class(network, task)
+    film = Filmstrip(next(iter(task.validation))[0], experiment.budget.steps)
     how = learn(task, network, folder.model(label), experiment.budget, machine, watchers=[film])
     if is_first_process():  # one process measures and writes
-        save_pictures(folder.model(label) / "pictures.npz", network, task.test, film, mean_before)
+        save_pictures(folder.model(label) / "pictures.npz", network, task, film, mean_before)
         folder.add_result(label, {**task.measure(network), **how})

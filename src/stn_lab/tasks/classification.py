@@ -49,6 +49,10 @@ class ImageClassification(Classification):
     canvas: Canvas
     class_names: tuple[str, ...]
 
+    def summary(self) -> str:
+        """What was found in the data, for the person who starts a run; nothing where there is nothing to say."""
+        return ""
+
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """The mean over (N, classes) logits and (N,) labels; of (N, places, classes) and (N, places), sums over places."""

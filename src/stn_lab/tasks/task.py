@@ -1,7 +1,7 @@
 """The one thing that training, evaluation and reports know of what is learnt."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,12 +20,14 @@ class Draw:
         batch_size: examples in each, of this process.
         seed: of the run.
         rank: of this process among those that train together.
+        world_size: how many these are.
     """
 
     device: torch.device
     batch_size: int
     seed: int
     rank: int = 0
+    world_size: int = 1
 
 
 class Task(ABC):
@@ -50,12 +52,12 @@ class Task(ABC):
 
     @property
     @abstractmethod
-    def validation(self) -> Sequence[Batch]:
-        """What chooses the checkpoint: the same batches for every run, made when they are first asked for."""
+    def validation(self) -> Iterable[Batch]:
+        """What chooses the checkpoint: the same batches whenever one goes through them, made when asked for."""
 
     @property
     @abstractmethod
-    def test(self) -> Sequence[Batch]:
+    def test(self) -> Iterable[Batch]:
         """What a trained network is measured on, as above."""
 
     @abstractmethod

@@ -78,8 +78,9 @@ class Loop:
             Interrupted: Ctrl-C; `last.ckpt` is up to date.
         """
         budget, validations = self.budget, set(self.budget.validation_steps)
+        world_size = self.fabric.world_size
         draw = Draw(
-            self.fabric.device, budget.batch_size // self.fabric.world_size, budget.seed, self.fabric.global_rank
+            self.fabric.device, budget.batch_size // world_size, budget.seed, self.fabric.global_rank, world_size
         )
         shown = display(self.folder.name, budget.steps, first=self.fabric.is_global_zero)
         try:

@@ -19,16 +19,16 @@ class Card:
         image: what went in.
         warped: what the transformer made of it; None without a transformer.
         region: where it looked; None when that is unknown.
-        label: the true class.
-        prediction: the class that the network answered.
+        label: the name of the true class.
+        prediction: that of the class that the network answered.
         confidence: the probability it gave to that, 0 to 1; None when it was not stored.
     """
 
     image: Picture
     warped: Picture | None
     region: Region | None
-    label: int
-    prediction: int
+    label: str
+    prediction: str
     confidence: float | None
 
     @property
@@ -70,6 +70,7 @@ class Film:
 class Means:
     """The mean warped image of each class, at the start and at the end of the training."""
 
+    names: tuple[str, ...]
     before: tuple[Picture, ...]
     after: tuple[Picture, ...]
 
@@ -81,7 +82,7 @@ def sheet(model: Model, count: int | None = None) -> Sheet | None:
     arrays = {name: array[:count] for name, array in model.pictures.items() if name in SHEET}
     outlines = arrays.get("outline")
     room = margin(outlines) if outlines is not None else 0.0
-    return Sheet(tuple(_card(arrays, k) for k in range(len(arrays["images"]))), room)
+    return Sheet(tuple(_card(model, arrays, k) for k in range(len(arrays["images"]))), room)
 
 
 def same_images(model: Model, other: Model, count: int) -> bool:
@@ -95,9 +96,12 @@ def means(model: Model) -> Means | None:
     """The mean images of a model, None when it has none. Both rows share one scale of grey."""
     if not {"mean_before", "mean_after"} <= model.pictures.keys():
         return None
-    before, after = (np.nan_to_num(model.pictures[name]) for name in ("mean_before", "mean_after"))  # (10, h, w)
+    before, after = (
+        np.nan_to_num(model.pictures[name]) for name in ("mean_before", "mean_after")
+    )  # (classes, h, w) or (classes, h, w, 3)
     brightest = max(before.max(initial=0), after.max(initial=0)) or 1.0
-    return Means(tuple(picture(m / brightest) for m in before), tuple(picture(m / brightest) for m in after))
+    names = tuple(map(model.class_name, range(len(after))))
+    return Means(names, tuple(picture(m / brightest) for m in before), tuple(picture(m / brightest) for m in after))
 
 
 def film(model: Model) -> Film | None:
@@ -112,13 +116,14 @@ def film(model: Model) -> Film | None:
     )
 
 
-def _card(arrays: dict[str, np.ndarray], k: int) -> Card:
-    height, width = arrays["images"].shape[1:]
+def _card(model: Model, arrays: dict[str, np.ndarray], k: int) -> Card:
+    name = model.class_name
+    height, width = arrays["images"].shape[1:3]
     return Card(
         image=picture(arrays["images"][k]),
         warped=picture(arrays["warped"][k]) if "warped" in arrays else None,
         region=region(arrays["outline"][k], width, height) if "outline" in arrays else None,
-        label=int(arrays["labels"][k]),
-        prediction=int(arrays["predictions"][k]),
+        label=name(arrays["labels"][k]),
+        prediction=name(arrays["predictions"][k]),
         confidence=float(arrays["confidence"][k]) if "confidence" in arrays else None,
     )

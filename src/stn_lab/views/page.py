@@ -49,7 +49,7 @@ class Hero:
     """The pictures beside the headline, and model label to the classes answered for them."""
 
     sheet: gallery.Sheet
-    answers: dict[str, list[int]]
+    answers: dict[str, list[str]]
 
 
 def write_report(run: Path) -> Path:
@@ -112,7 +112,10 @@ def hero(models: Sequence[Model]) -> Hero | None:
         return None
     rival = twin(best, models)
     both = [model for model in (rival, best) if model and gallery.same_images(model, best, HERO)]
-    return Hero(sheet, {model.label: model.pictures["predictions"][:HERO].astype(int).tolist() for model in both})
+    return Hero(
+        sheet,
+        {model.label: [model.class_name(answer) for answer in model.pictures["predictions"][:HERO]] for model in both},
+    )
 
 
 def rows(models: Sequence[Model]) -> list[Row]:

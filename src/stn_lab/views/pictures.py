@@ -13,7 +13,7 @@ FURTHEST = 20.0
 
 @dataclass(frozen=True)
 class Picture:
-    """A grey image, ready for an <image>.
+    """An image, ready for an <image>.
 
     Attributes:
         address: a data address, no file.
@@ -39,9 +39,9 @@ class Region:
 
 
 def picture(image: np.ndarray) -> Picture:
-    """An (H, W) image with values from 0 to 1 as a PNG. What lies outside is clipped, NaN is black."""
-    grey = np.nan_to_num(image.astype(np.float64)).clip(0, 1)
-    pixels = np.round(255 * grey).astype(np.uint8)
+    """An (H, W) or (H, W, 3) image with values from 0 to 1 as a PNG. What lies outside is clipped, NaN is black."""
+    values = np.nan_to_num(image.astype(np.float64)).clip(0, 1)
+    pixels = np.round(255 * values).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     address = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

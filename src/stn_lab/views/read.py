@@ -52,6 +52,11 @@ class Model:
         """Whether a spatial transformer is in it."""
         return self.number("localiser_parameters") > 0 or "warped" in self.pictures or self.label.startswith("st-")
 
+    def class_name(self, number: float) -> str:
+        """What a class is called; its number where nothing else is known."""
+        names = self.pictures.get("class_names", ())
+        return str(names[int(number)]) if 0 <= number < len(names) else str(int(number))
+
     @property
     def folder(self) -> str:
         """The name of its folder within the run."""

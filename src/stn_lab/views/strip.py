@@ -32,9 +32,15 @@ def write_strip(run: Path) -> Path | None:
     if model is None:
         return None
     arrays = model.pictures
-    figure = draw_strip(arrays["images"][:, None], arrays["outline"][:, None], arrays["warped"][:, None, None])
+    images, warped = (_channels_first(arrays[name]) for name in ("images", "warped"))
+    figure = draw_strip(images, arrays["outline"][:, None], warped[:, None])
     FigureCanvasAgg(figure).print_png(run / NAME)
     return run / NAME
+
+
+def _channels_first(pictures: np.ndarray) -> np.ndarray:
+    """(N, H, W) or (N, H, W, 3) to (N, C, H, W)."""
+    return pictures[:, None] if pictures.ndim == 3 else np.moveaxis(pictures, -1, 1)
 
 
 def draw_strip(images: np.ndarray, outlines: np.ndarray, warped: np.ndarray) -> Figure:

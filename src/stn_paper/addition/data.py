@@ -15,6 +15,7 @@ class Addition:
     """(N, 2, 42, 42) images, both digits rotated, scaled and moved independently of each other; sums from 0 to 18."""
 
     side = 42
+    size = (42, 42)
     channels = 2
     classes = 19
     pool = True

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spatial_transformer import warp
+from stn_lab import regions
 from stn_lab.digits.sets import BOX, RIM, SIDE
 from stn_lab.models.build import count_localising_parameters, count_parameters
 from stn_lab.tasks.classification import Score
@@ -108,10 +109,4 @@ def rim(crops: Tensor) -> Tensor:
 def overlap(theta: Tensor, boxes: Tensor) -> Tensor:
     """(N,) intersection over union of (N, 3) attention windows and (N, 4) boxes: left, top, right, bottom."""
     half, centre = theta[:, :1].abs(), theta[:, 1:]
-    windows = torch.cat([centre - half, centre + half], dim=1)  # (N, 4)
-    shared = _area(torch.maximum(windows[:, :2], boxes[:, :2]), torch.minimum(windows[:, 2:], boxes[:, 2:]))
-    return shared / (_area(windows[:, :2], windows[:, 2:]) + _area(boxes[:, :2], boxes[:, 2:]) - shared)
-
-
-def _area(low: Tensor, high: Tensor) -> Tensor:
-    return (high - low).clamp(min=0).prod(dim=1)
+    return regions.overlap(torch.cat([centre - half, centre + half], dim=1), boxes)

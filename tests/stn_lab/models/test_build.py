@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -60,7 +62,7 @@ def test_every_family_starts_as_the_identity(family):
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ("resnet", "unknown model 'resnet'; choose from fcn, cnn, st-fcn, st-cnn"),
+        ("vgg", "unknown model 'vgg'; choose from fcn, cnn, resnet, st-fcn, st-cnn, st-resnet"),
         ("st-cnn:warp", "unknown family 'warp' of 'st-cnn:warp'; choose from translation"),
         ("cnn:tps", "'cnn:tps' has no transformer.*write 'st-cnn:tps'"),
     ],
@@ -93,3 +95,27 @@ def test_a_halved_localisation_network_has_a_quarter_of_the_weights_and_the_rest
     assert first == [(32, 42 * 42), (32, 21 * 21)]
     assert count_parameters(halved) == pytest.approx(count_parameters(plain), rel=0.02)
     assert halved.classifier[-1].in_features > plain.classifier[-1].in_features
+
+
+@pytest.mark.parametrize("size", [(20, 31), (48, 64), (96, 96)])
+@pytest.mark.parametrize("family", [None, "affine", "tps"])
+def test_residual_networks_take_images_of_any_size_and_are_as_large_as_each_other(size, family):
+    canvas = SimpleNamespace(channels=3, size=size, classes=7, pool=False)
+    label = "resnet" if family is None else f"st-resnet:{family}"
+    network = build(ModelSpec.parse(label, "affine"), canvas, filters=64)
+    plain = build(ModelSpec("resnet", "resnet", None), canvas, filters=64)
+    images = torch.rand(2, 3, *size)
+    assert network(images).shape == (2, 7)
+    assert count_parameters(network) == pytest.approx(count_parameters(plain), rel=0.05)
+    if network.transformer is not None:
+        torch.testing.assert_close(network.transformer(images), images, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("label", ["cnn", "fcn", "st-cnn", "st-fcn:tps"])
+def test_the_paper_s_networks_take_images_that_are_not_square_but_none_below_28_pixels(label):
+    canvas = SimpleNamespace(channels=3, size=(32, 49), classes=5, pool=False)
+    spec = ModelSpec.parse(label, "affine")
+    assert build(spec, canvas, filters=64)(torch.rand(2, 3, 32, 49)).shape == (2, 5)
+    canvas.size = (27, 49)
+    with pytest.raises(UserError, match="28 pixels or more along each side, these have 27 x 49"):
+        build(spec, canvas, filters=64)

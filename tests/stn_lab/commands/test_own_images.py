@@ -1,0 +1,161 @@
+"""`stn train --data` on somebody's images: small folders, few steps."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stn_lab.cli import main
+from stn_lab.training.loop import Loop
+
+NAMES = ("café & <b>", "tea")
+FEW = ["--steps", "6", "--batch-size", "4", "--validations", "2", "--filters", "48", "--accelerator", "cpu"]
+
+
+def stn(*arguments):
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two classes of twelve images in colour, 20 x 36 pixels, with a box around what is bright."""
+    root = tmp_path_factory.mktemp("my photographs") / "ünïcode"
+    random = np.random.default_rng(0)
+    lines = ["path,left,top,right,bottom"]
+    for number, name in enumerate(NAMES):
+        (root / name).mkdir(parents=True)
+        for k in range(12):
+            pixels = random.integers(0, 60, (36, 20, 3), dtype=np.uint8)
+            left, top = random.integers(0, 10), random.integers(0, 24)
+            pixels[top : top + 10, left : left + 10, number] += 180
+            Image.fromarray(pixels).save(root / name / f"{k}.png")
+            lines.append(f"{name}/{k}.png,{left},{top},{left + 10},{top + 10}")
+    (root / "boxes.csv").write_text("\n".join(lines), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    models = ["--compare", "resnet,st-resnet:attention"]
+    assert (
+        stn("train", "--data", folder, *FEW, *models, "--size", 32, "--runs", runs, "--name", "own", "--augment") == 0
+    )
+    return runs / "own"
+
+
+def test_a_folder_is_trained_on_measured_and_shown(run):
+    results = json.loads((run / "results.json").read_text())
+    assert list(results) == ["resnet", "st-resnet:attention"]
+    for result in results.values():
+        assert 0 <= result["error_percent"] <= 100
+        assert result["test_images"] >= 2
+    assert "box_overlap_mean" not in results["resnet"]
+    assert 0 < results["st-resnet:attention"]["box_overlap_mean"] < 1
+    assert 0 <= results["st-resnet:attention"]["boxes_found_percent"] <= 100
+    with np.load(run / "st-resnet-attention" / "pictures.npz", allow_pickle=False) as arrays:
+        assert arrays["images"].shape[1:] == (32, 32, 3)
+        assert tuple(arrays["class_names"]) == NAMES
+        assert arrays["mean_after"].shape == (2, 32, 32, 3)
+    page = (run / "report.html").read_text()
+    assert "café &amp; &lt;b&gt;" in page
+    assert "<b>" not in page
+    assert "--sweep" not in page
+
+
+def test_evaluate_finds_the_same(run, capfd):
+    assert stn("evaluate", run) == 0
+    text = capfd.readouterr().out
+    for result in json.loads((run / "results.json").read_text()).values():
+        assert text.count(f"{result['error_percent']:.2f}") >= 2
+    assert stn("evaluate", run, "--sweep", "rotation") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "--sweep turns, scales and moves digits" in line
+
+
+def test_a_run_that_is_killed_ends_in_the_same_bits(run, folder, tmp_path, monkeypatch):
+    flags = ["train", "--data", folder, *FEW, "--model", "st-resnet:attention", "--size", 32, "--augment"]
+    flags += ["--runs", tmp_path, "--name", "killed"]
+
+    def killing(loop, batches, learn=Loop._learn):
+        if loop.step == 5:
+            raise MemoryError
+        learn(loop, batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_learn", killing)
+        with pytest.raises(MemoryError):
+            stn(*flags)
+    assert stn(*flags, "--resume") == 0
+    resumed, whole = (
+        torch.load(path / "st-resnet-attention" / "last.ckpt", weights_only=True)["state_dict"]
+        for path in (tmp_path / "killed", run)
+    )
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_an_npz_of_flat_rows_is_trained_on(tmp_path):
+    random = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 24), ("valid", 8), ("test", 8)):
+        arrays[f"X_{split}"] = random.random((count, 1600), dtype=np.float32)
+        arrays[f"y_{split}"] = np.arange(count) % 3
+    np.savez(tmp_path / "clutter.npz", **arrays)
+    data = ["--data", tmp_path / "clutter.npz"]
+    assert stn("train", *data, *FEW, "--model", "st-cnn", "--class-weights", "--runs", tmp_path / "runs") == 0
+    config = json.loads((tmp_path / "runs" / "clutter-st-cnn" / "config.json").read_text())
+    assert config["class_weights"] is True
+    assert "distortion" not in config
+    result = json.loads((tmp_path / "runs" / "clutter-st-cnn" / "results.json").read_text())["st-cnn"]
+    assert result["test_images"] == 8
+
+
+def test_weights_make_every_class_count_the_same():
+    from types import SimpleNamespace
+
+    from stn_lab.images import Augmentation, Preprocessing
+    from stn_lab.tasks.own_images import OwnImages
+
+    labels = torch.tensor([0] * 6 + [1] * 2)
+
+    class Images(list):
+        def counts(self, classes):
+            return labels.bincount(minlength=classes)
+
+    data = SimpleNamespace(classes=("a", "b"), preprocessing=Preprocessing((4, 4)), train=Images(range(8)))
+    task = OwnImages(data, Augmentation(), weighted=True)
+    assert task.weights.tolist() == pytest.approx([8 / 12, 8 / 4])
+    assert task.weights[labels].mean() == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "flags", "message"),
+    [
+        ((), [], "data is empty"),
+        (("a",), [], "one class only"),
+        (("a", "b"), ["--model", "cnn", "--size", "20"], "needs images of 28 pixels or more"),
+        (("a", "b"), ["--size", "0"], "--size must be from 1"),
+    ],
+)
+def test_what_cannot_be_learnt_is_one_line_and_leaves_no_run(made, flags, message, tmp_path, capfd):
+    (tmp_path / "data").mkdir()
+    for name in made:
+        (tmp_path / "data" / name).mkdir()
+        for k in range(5):
+            Image.new("L", (30, 30), 10 * k).save(tmp_path / "data" / name / f"{k}.png")
+    assert stn("train", "--data", tmp_path / "data", *FEW, *flags, "--runs", tmp_path / "runs") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_data_that_is_not_there_is_named_with_what_there_is(tmp_path, capfd):
+    assert stn("train", "--data", "letters", "--runs", tmp_path) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line == "stn: unknown data 'letters': neither digits nor mnist, nor a folder or file that is there"
