@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from stn_lab.errors import UserError
-from stn_lab.runs.folder import write_json
+from stn_lab.files import write_json
 
 from .table import BudgetName, Cell, Estimate, Table
 

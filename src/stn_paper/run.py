@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 
 from stn_lab.errors import UnusableCheckpoint, UserError
-from stn_lab.runs.folder import write_json
+from stn_lab.files import write_json
 from stn_lab.training.config import Machine
 from stn_lab.views.wording import duration
 

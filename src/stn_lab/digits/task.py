@@ -1,5 +1,6 @@
 """Distorted digits as a task of `stn train`."""
 
+from ..images.preprocessing import Preprocessing
 from ..tasks.classification import ImageClassification
 from ..tasks.scene import Splits
 from ..tasks.scene_task import Scenes
@@ -20,3 +21,4 @@ class DistortedDigits(Scenes, ImageClassification):
     def __init__(self, splits: Splits[Digits], distortion: Distortion) -> None:
         super().__init__(splits, distortion)
         self.canvas = distortion
+        self.preprocessing = Preprocessing(distortion.size, channels=1)

@@ -1,13 +1,13 @@
 """The folder of a run: what lies where, and writing that never leaves half a file."""
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..files import write_json
 from .experiment import Experiment
 
 
@@ -116,10 +116,3 @@ class RunFolder:
 
     def add_result(self, label: str, result: dict[str, Any]) -> None:
         write_json(self.results_file, {**self.results(), label: result})
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write all of it or nothing: into a file beside it first, which then takes its name."""
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
-    unfinished.write_text(json.dumps(values, indent=2) + "\n")
-    unfinished.replace(path)

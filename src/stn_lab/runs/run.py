@@ -1,7 +1,10 @@
 """Training a run: its models one after the other, under one budget, restartable at any moment."""
 
+from pathlib import Path
+
 import torch
 
+from ..models import saved
 from ..models.build import build
 from ..models.classifier import DigitClassifier
 from ..tasks.classification import ImageClassification
@@ -52,4 +55,19 @@ def train_model(
     how = learn(task, network, folder.model(label), experiment.budget, machine, watchers=[film])
     if is_first_process():  # one process measures and writes
         save_pictures(folder.model(label) / "pictures.npz", network, task, film, mean_before)
+        _save(folder.model(label), network, experiment, task, label)
         folder.add_result(label, {**task.measure(network), **how})
+
+
+def _save(
+    folder: Path, network: DigitClassifier, experiment: Experiment, task: ImageClassification, label: str
+) -> None:
+    saved.save(
+        folder,
+        network,
+        experiment.spec(label),
+        task.canvas,
+        filters=experiment.budget.filters,
+        classes=task.class_names,
+        preprocessing=task.preprocessing,
+    )

@@ -3,8 +3,9 @@
 from ..digits.distortions import DISTORTIONS
 from ..digits.invariance import COUNT, SWEEPS, error_curve
 from ..digits.task import DistortedDigits
+from ..files import write_json
 from .evaluation import load_model
-from .folder import RunFolder, write_json
+from .folder import RunFolder
 
 
 def sweep_run(folder: RunFolder, kind: str) -> dict[str, list[float]]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..images.preprocessing import Preprocessing
 from ..models.build import count_localising_parameters, count_parameters
 from ..models.spec import Canvas
 from .task import Batch, Task
@@ -44,10 +45,12 @@ class ImageClassification(Classification):
     Attributes:
         canvas: what networks are given and asked.
         class_names: of all classes, in the order of the logits.
+        preprocessing: from any image to one of these.
     """
 
     canvas: Canvas
     class_names: tuple[str, ...]
+    preprocessing: Preprocessing
 
     def summary(self) -> str:
         """What was found in the data, for the person who starts a run; nothing where there is nothing to say."""

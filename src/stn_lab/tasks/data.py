@@ -78,9 +78,12 @@ class Data:
         """The inverse of `to_json`, of a dictionary that may hold more.
 
         Raises:
+            UserError: the data is not there any more.
             KeyError: an entry is missing.
         """
-        names = cls(values["data"]).to_json()
+        chosen = cls(values["data"])
+        chosen.check()
+        names = chosen.to_json()
         return cls(**{name: values[name] for name in names})
 
     def task(self) -> "ImageClassification":

@@ -50,6 +50,7 @@ class OwnImages(ImageClassification):
         self.data = data
         self.augmentation = augmentation
         self.class_names = data.classes
+        self.preprocessing = data.preprocessing
         self.canvas = ImageCanvas(data.preprocessing.channels, data.preprocessing.size, len(data.classes))
         self.weights = self._weights() if weighted else None
 

@@ -1,6 +1,5 @@
 """Checkpoints: files that are there whole or not at all, and are read with suspicion."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +7,20 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UnusableCheckpoint
+from ..files import replacing
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write all of it or nothing: into a file beside it first, which then takes its name.
+    """Write all of it or nothing.
 
     Args:
         path: of the checkpoint.
         state: with the network's weights as "state_dict", and how many steps they have taken as "global_step".
     """
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
+    with replacing(path) as unfinished:
+        torch.save(state, unfinished)
 
 
 def read(path: Path) -> dict[str, Any]:

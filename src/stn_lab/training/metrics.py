@@ -1,11 +1,12 @@
 """What was measured while a model trained: `metrics.csv`, and the same for TensorBoard."""
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
+
+from ..files import replacing
 
 Line = dict[str, float]
 
@@ -36,12 +37,10 @@ class Metrics:
     def write(self) -> None:
         """The file, all of it or nothing."""
         names = dict.fromkeys(name for line in self.lines for name in line)
-        unfinished = self._path.with_suffix(f".{os.getpid()}.part")
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
+        with replacing(self._path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, names)
             table.writeheader()
             table.writerows(self.lines)
-        unfinished.replace(self._path)
         self._board.flush()
 
     def close(self) -> None:

@@ -76,7 +76,9 @@ def test_a_run_leaves_everything_in_its_folder(trained):
     }  # fmt: skip
     for model in ("cnn", "st-cnn"):
         files = {path.name for path in (trained / model).iterdir()}
-        assert files == {"best.ckpt", "last.ckpt", "metrics.csv", "pictures.npz", "tensorboard"}
+        assert files == {
+            "best.ckpt", "last.ckpt", "metrics.csv", "pictures.npz", "spec.json", "tensorboard", "weights.safetensors"
+        }  # fmt: skip
 
 
 def test_results_hold_what_a_reader_needs_to_trust_them(trained):
