@@ -15,7 +15,7 @@ except ImportError:
 
 # What is read. Others that Pillow knows run programs (EPS) or are no photographs.
 Image.init()
-FORMATS = [
+FORMATS: list[str] = [
     name
     for name in ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF")
     if name in Image.OPEN  # some are left out where Pillow was built without them
