@@ -3,6 +3,7 @@
 import math
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,14 +52,13 @@ def catalogue(path: Path) -> Catalogue:
     Raises:
         UserError: damaged, with pickles, without images or labels, or of shapes that fit nothing.
     """
-    arrays = _load(path)
     images: dict[str, np.ndarray] = {}
     labels: list[str] = []
     splits: list[Split | None] = []
     rows, sizes, skipped, top = [], [], [], None
-    for split, (x_key, y_key) in _pairs(path, arrays).items():
-        pixels = _shaped(path, x_key, arrays[x_key])
-        names = _labels(path, y_key, arrays[y_key])
+    for split, (x_key, y_key) in _pairs(path, _keys(path)).items():
+        names = _labels(path, y_key, _load(path, y_key))
+        pixels = _shaped(path, x_key, _load(path, x_key))
         if len(pixels) != len(names):
             raise UserError(f"{path}: {x_key!r} has {len(pixels)} images and {y_key!r} {len(names)} labels")
         sound = _finite(pixels)
@@ -74,27 +74,33 @@ def catalogue(path: Path) -> Catalogue:
     return Catalogue(pictures, labels, splits, np.array(sizes).reshape(-1, 2), grey, skipped=skipped)
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
+def _keys(path: Path) -> list[str]:
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is no whole .npz; save it with np.savez(path, x_train=..., y_train=...)")
+    with zipfile.ZipFile(path) as file:
+        return [name.removesuffix(".npy") for name in file.namelist() if name.endswith(".npy")]
+
+
+def _load(path: Path, key: str) -> np.ndarray:
+    """One array at a time: those that are not needed take no memory."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
+            return file[key]
     except ValueError as error:
         if "pickle" in str(error).lower():
             raise UserError(
-                f"{path} holds Python objects (a pickle), which could run programs and are refused; save plain arrays: "
-                "np.savez(path, x_train=np.stack(images), y_train=np.array(labels))"
+                f"{path}: {key!r} holds Python objects (a pickle), which could run programs and are refused; save "
+                "plain arrays: np.savez(path, x_train=np.stack(images), y_train=np.array(labels))"
             ) from None
-        raise UserError(f"{path} is damaged: {error}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise UserError(
-            f"{path} is no whole .npz: {error}; save it with np.savez(path, x_train=..., y_train=...)"
-        ) from None
+        raise UserError(f"{path}: {key!r} is damaged: {error}") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
+        raise UserError(f"{path}: {key!r} is damaged: {error}") from None
 
 
-def _pairs(path: Path, arrays: dict[str, np.ndarray]) -> dict[Split | None, tuple[str, str]]:
+def _pairs(path: Path, keys: list[str]) -> dict[Split | None, tuple[str, str]]:
     """Of each split, training first, the key of its images and that of its labels."""
     found: dict[tuple[Split | None, str], str] = {}
-    for key in arrays:
+    for key in keys:
         plain = re.sub(r"[\W_]+", "", key.lower())
         match = SPLIT.search(plain)
         split = SPLIT_NAMES[match[0]] if match else None
@@ -112,13 +118,10 @@ def _pairs(path: Path, arrays: dict[str, np.ndarray]) -> dict[Split | None, tupl
             pairs[split] = (x, y)
         elif x or y:
             raise UserError(
-                f"{path}: {x or y!r} has no {'labels' if x else 'images'} beside it; "
-                f"its keys are {some(list(arrays), 20)}"
+                f"{path}: {x or y!r} has no {'labels' if x else 'images'} beside it; its keys are {some(keys, 20)}"
             )
     if "train" not in pairs and None not in pairs:
-        raise UserError(
-            f"{path}: no images to train on; its keys are {some(list(arrays), 20)}; call them x_train and y_train"
-        )
+        raise UserError(f"{path}: no images to train on; its keys are {some(keys, 20)}; call them x_train and y_train")
     return pairs
 
 

@@ -69,6 +69,16 @@ class Catalogue:
     notes: list[str] = field(default_factory=list)
 
 
+def printable(name: str) -> str:
+    """A name without what no terminal and no JSON takes: line breaks, and bytes that are not UTF-8.
+
+    Example:
+        >>> printable("a\\nb\\udcff")
+        'a�b�'
+    """
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+
+
 def some(names: Sequence[str], limit: int = 3) -> str:
     """The first few names in quotes, and how many more there are.
 
@@ -76,5 +86,5 @@ def some(names: Sequence[str], limit: int = 3) -> str:
         >>> some(["a", "b", "c"], limit=2)
         "'a', 'b' and 1 more"
     """
-    shown = ", ".join(repr(name) for name in names[:limit])
+    shown = ", ".join(repr(printable(name)) for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -11,7 +11,7 @@ import torch
 
 from ..errors import UserError
 from . import arrays, folders, tables
-from .catalogue import SPLITS, Catalogue, Skipped, Split, some
+from .catalogue import SPLITS, Catalogue, Skipped, Split, printable, some
 from .decoding import WHITE
 from .files import Files, headers
 from .folders import Entry
@@ -47,6 +47,10 @@ class ReadOptions:
     white: int = WHITE
     group_by: str | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise UserError(f"the seed of a split must not be below 0; got {self.seed}")
 
     def preprocessing(self, catalogue: Catalogue) -> Preprocessing:
         """What a network sees of the images of a catalogue."""
@@ -167,7 +171,7 @@ def skipped_lines(skipped: Sequence[Skipped], limit: int = 5) -> list[str]:
     if not skipped:
         return []
     lines = [f"skipped {len(skipped)} image{'s' * (len(skipped) > 1)}:"]
-    lines += [f"  {name}: {reason}" for name, reason in skipped[:limit]]
+    lines += [f"  {printable(name)}: {printable(reason)}" for name, reason in skipped[:limit]]
     return lines + ([f"  and {len(skipped) - limit} more"] if len(skipped) > limit else [])
 
 
@@ -213,7 +217,7 @@ def _of_files(entries: list[Entry], root: Path, group_by: str | None) -> Catalog
         skipped=skipped,
     )
     if any(entry.box for entry in whole):
-        catalogue.boxes = np.array([entry.box or (np.nan,) * 4 for entry in whole], dtype=np.float32)
+        _add_boxes(catalogue, np.array([entry.box or (np.nan,) * 4 for entry in whole], dtype=np.float32))
     if group_by:
         own = [entry.group for entry in whole]
         catalogue.groups = (
@@ -223,6 +227,18 @@ def _of_files(entries: list[Entry], root: Path, group_by: str | None) -> Catalog
     if lost:
         catalogue.notes.append(f"no image of {some(lost)} can be read")
     return catalogue
+
+
+def _add_boxes(catalogue: Catalogue, boxes: np.ndarray) -> None:
+    """Boxes in pixels, or in parts of the width and the height where none is above 1."""
+    extents = np.tile(catalogue.sizes, 2)  # (N, 4)
+    if np.nanmax(boxes) <= 1:
+        boxes = boxes * extents
+        catalogue.notes.append("boxes are read as parts of the width and the height: no number is above 1")
+    beyond = int(((boxes < -1) | (boxes > extents + 1)).any(axis=1).sum())  # a pixel more is a matter of convention
+    if beyond:
+        catalogue.notes.append(f"{beyond} boxes reach beyond their images: are they in pixels of the upright image?")
+    catalogue.boxes = boxes
 
 
 def _classes(source: Path, labels: list[str], splits: list[Split]) -> tuple[tuple[str, ...], list[str]]:
@@ -236,7 +252,7 @@ def _classes(source: Path, labels: list[str], splits: list[Split]) -> tuple[tupl
     if len(classes) < 2:
         raise UserError(
             f"{source} has one class only, {some(classes)}; "
-            "there should be a folder, or a label, for each of at least two"
+            f"there should be a folder, or a label, for each of at least two{_further_down(source, classes)}"
         )
     few = [name for name, count in Counter(labels).items() if count == 1]
     notes = [f"only one image of {some(few)}: nothing measures it"] if few else []
@@ -249,6 +265,13 @@ def _classes(source: Path, labels: list[str], splits: list[Split]) -> tuple[tupl
         if lacking:
             notes.append(f"the {split} split has no image of {some(lacking)}")
     return tuple(classes), notes
+
+
+def _further_down(source: Path, classes: list[str]) -> str:
+    """A hint, where the only folder holds folders: archives are often packed so."""
+    inner = source / classes[0] if classes else source
+    deeper = inner.is_dir() and inner != source and any(path.is_dir() for path in inner.iterdir())
+    return f"; if these are in {inner}, give that" if deeper else ""
 
 
 def _natural(name: str) -> tuple[int, int, str]:

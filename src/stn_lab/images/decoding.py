@@ -9,13 +9,13 @@ import numpy as np
 from ..errors import UserError
 
 try:
-    from PIL import Image, ImageOps
+    from PIL import Image
 except ImportError:
     raise UserError("images are read with Pillow: pip install 'spatial-transformer[lab]'") from None
 
 # What is read. Others that Pillow knows run programs (EPS) or are no photographs.
 Image.init()
-FORMATS = [
+FORMATS: list[str] = [
     name
     for name in ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF")
     if name in Image.OPEN  # some are left out where Pillow was built without them
@@ -30,6 +30,17 @@ FOREIGN = frozenset({".heic", ".heif", ".svg", ".psd", ".cr2", ".cr3", ".nef", "
 MAX_PIXELS = 89_478_485  # Pillow's own limit, 256 MB of RGB: a file above it is taken for a decompression bomb
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 WHITE = 65535  # of 16-bit images
+
+ORIENTATION = 0x0112  # the number of the tag
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class Unreadable(Exception):
@@ -90,8 +101,14 @@ def decode(path: str, channels: int, *, background: int = 255, white: int = WHIT
     with opened(path) as image:
         if near:
             image.draft(None, (2 * near, 2 * near))
-        upright = ImageOps.exif_transpose(image)
-        return eight_bit(upright, channels, background=background, white=white)
+        return eight_bit(upright(image), channels, background=background, white=white)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """An opened image, decoded, and turned as its EXIF orientation says."""
+    image.load()  # first: TIFFs turn themselves, and then forget their orientation
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def eight_bit(image: Image.Image, channels: int, *, background: int = 255, white: int = WHITE) -> Image.Image:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .decoding import FOREIGN, Image, ImageOps, Unreadable, is_grey, opened, quiet
+from .decoding import FOREIGN, ORIENTATION, Image, Unreadable, is_grey, opened, quiet, upright
 from .preprocessing import Preprocessing
 
 WORKERS = min(16, os.cpu_count() or 1)
@@ -16,7 +16,6 @@ WORKERS = min(16, os.cpu_count() or 1)
 # The last bytes of a whole file; trailing bytes of cameras may follow.
 ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 TAIL = 1024
-TURNED = (5, 6, 7, 8)  # values of the EXIF orientation that exchange width and height
 
 
 @dataclass(frozen=True)
@@ -52,16 +51,23 @@ def headers(paths: Sequence[str]) -> list[Header | str]:
 def _header(path: str) -> Header | str:
     if os.path.splitext(path)[1].lower() in FOREIGN:  # noqa: PTH122  (a Path costs more than the rest of this line)
         return "a format that Pillow cannot read; save it as PNG or JPEG"
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  (a pipe would wait for ever)
+        return "no file"
     try:
         with opened(path) as image:
-            turned = Image.Image.getexif(image).get(0x0112) in TURNED  # a PNG's own would decode the pixels
-            width, height = image.size[::-1] if turned else image.size
+            width, height = _upright_size(image)
             grey = is_grey(image)
             if not _ends_well(path, image):
-                ImageOps.exif_transpose(image).load()  # decoded here, to see whether it can be
+                width, height = upright(image).size  # decoded here, to see whether it can be
             return Header(width, height, grey)
     except Unreadable as reason:
         return str(reason)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened image, from its header."""
+    orientation = Image.Image.getexif(image).get(ORIENTATION)  # a PNG's own getexif would decode the pixels
+    return image.size[::-1] if orientation in (5, 6, 7, 8) else image.size
 
 
 def _ends_well(path: str, image: Image.Image) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from .catalogue import SPLIT_NAMES, Split, some
+from .catalogue import SPLIT_NAMES, Split, printable, some
 from .decoding import FOREIGN, SUFFIXES
 
 
@@ -55,13 +55,17 @@ def entries(root: Path) -> tuple[list[Entry], list[str]]:
 
 
 def _split_folders(root: Path) -> list[tuple[Path, Split]]:
-    """train/, val/, test/ and their like; none where a folder of that name holds images itself, as a class does."""
-    named = [
-        (folder, SPLIT_NAMES[folder.name.lower()]) for folder in _folders(root) if folder.name.lower() in SPLIT_NAMES
-    ]
-    named = [(folder, split) for folder, split in named if any(True for _ in _folders(folder))]
-    if "train" not in (split for _, split in named):
+    """train/, val/, test/ and their like, where they hold folders; none where these names are those of classes."""
+    full = [folder for folder in _folders(root) if any(images(folder))]
+    named = [(folder, SPLIT_NAMES[folder.name.lower()]) for folder in full if folder.name.lower() in SPLIT_NAMES]
+    classes = [folder for folder, _ in named if _stray(folder)]  # they hold images themselves
+    if not named or (classes and len(named) < len(full)):
         return []
+    named = [(folder, split) for folder, split in named if any(any(images(inner)) for inner in _folders(folder))]
+    if named and "train" not in (split for _, split in named):
+        if len(named) < len(full):
+            return []
+        raise UserError(f"{root} has {some([folder.name for folder, _ in named])}, but no folder 'train'")
     twice = [split for split, count in Counter(split for _, split in named).items() if count > 1]
     if twice:
         folders = [folder.name for folder, split in named if split == twice[0]]
@@ -69,16 +73,21 @@ def _split_folders(root: Path) -> list[tuple[Path, Split]]:
     return named
 
 
+def _stray(folder: Path) -> list[str]:
+    """Images in a folder itself, not below."""
+    return [file.name for file in sorted(folder.iterdir()) if is_image(file.name) and file.is_file()]
+
+
 def _classes(root: Path, split: Split | None, notes: list[str]) -> list[Entry]:
     found, without = [], []
     for folder in _folders(root):
-        label = unicodedata.normalize("NFC", folder.name)  # macOS writes é as two characters
+        label = unicodedata.normalize("NFC", printable(folder.name))  # macOS writes é as two characters
         inside = [Entry(path, label, split) for path in images(folder)]
         found += inside
         without += [] if inside else [folder.name]
     if without and found:
         notes.append(f"passed over, without images: {some(without)} in {root}")
-    stray = [file.name for file in sorted(root.iterdir()) if is_image(file.name) and file.is_file()]
+    stray = _stray(root)
     if stray and not found:
         raise UserError(
             f"{root} holds {len(stray)} images, but no folder per class: put them into folders named after "
@@ -119,7 +128,7 @@ def _walk(folder: str, top: str, seen: set[str]) -> Iterator[str]:
         if item.is_dir():
             yield from _walk(item.path, top, seen)
         elif is_image(item.name) and (item.is_file() or item.is_symlink()):
-            yield item.path  # a broken link too: it is named when it cannot be read
+            yield item.path  # a link to nowhere too: it is named when it cannot be read
 
 
 def _nothing(root: Path) -> UserError:

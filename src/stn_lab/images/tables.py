@@ -57,8 +57,8 @@ def entries(table: Path, group_by: str | None = None) -> tuple[list[Entry], list
     again = 0
     for number, row in rows:
         entry = _entry(table, number, row, columns, group)
-        if not entry.label or len(row) != len(header):
-            reason = "no label" if len(row) == len(header) else f"{len(row)} values under {len(header)} names"
+        if not entry.label or any(row[len(header) :]):
+            reason = f"{len(row)} values under {len(header)} names" if any(row[len(header) :]) else "no label"
             skipped.append(Skipped(f"{table.name}, line {number}", reason))
         elif entry.path not in found:
             found[entry.path] = entry

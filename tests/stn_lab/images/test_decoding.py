@@ -1,12 +1,18 @@
 """Images of every mode become the same grey or colour; right values are given by hand."""
 
+import importlib.util
 import io
+import os
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from stn_lab.errors import UserError
+from stn_lab.images import decoding
 from stn_lab.images.decoding import Unreadable, decode, eight_bit, is_grey
+from stn_lab.images.files import headers
 
 
 def constant(mode, value):
@@ -84,6 +90,7 @@ def test_exif_rotation(tmp_path, suffix, orientation):
     Image.fromarray(np.ascontiguousarray(turns[orientation])).save(path, exif=exif)
     result = np.asarray(decode(path, 3))
     assert result.shape == upright.shape
+    assert headers([path]) == [(32, 16, False)]
     np.testing.assert_allclose(result[4, 4], 255, atol=12)  # lossy formats
     np.testing.assert_allclose(result[12, 28], 0, atol=12)
 
@@ -140,3 +147,15 @@ def test_truncated_files_of_every_format(tmp_path, suffix):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(Unreadable, match=r"damaged|not an image"):
         decode(str(path), 3)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert headers([str(tmp_path / "pipe.png"), str(tmp_path)]) == ["no file", "no file"]
+
+
+def test_without_pillow_the_line_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    spec = importlib.util.spec_from_file_location("stn_lab.images.without_pillow", decoding.__file__)
+    with pytest.raises(UserError, match=r"pip install 'spatial-transformer\[lab\]'"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))

@@ -1,5 +1,6 @@
 """Which layouts of folders are understood, and what is said of those that are not."""
 
+import os
 import shutil
 import unicodedata
 import zlib
@@ -53,6 +54,26 @@ def test_what_the_persons_split_lacks_is_taken_from_the_training_images(folder):
 def test_a_class_that_is_called_train(folder):
     (folder / "cat").rename(folder / "train")
     assert read(folder).classes == ("dog", "train")
+
+
+def test_an_image_beside_the_classes_of_a_split_is_passed_over(folder):
+    shutil.copytree(folder, folder.parent / "data" / "train")
+    picture(folder.parent / "data" / "train" / "stray.png")
+    data = read(folder.parent / "data")
+    assert data.classes == ("cat", "dog")
+    assert "passed over, in no class's folder: 'stray.png'" in data.summary()
+
+
+def test_names_that_are_not_unicode(folder):
+    """Bytes of an old encoding, and a line break: such names can be read, and printed."""
+    (folder / "cat").rename(folder / os.fsdecode(b"k\xe4fer"))
+    (folder / "dog" / "two\nlines.png").write_text("no image")
+    data = read(folder)
+    assert data.classes == ("dog", "k\N{REPLACEMENT CHARACTER}fer")
+    assert len(list(data.test.batches())) == 1
+    summary = data.summary()
+    assert summary.encode()
+    assert len(summary.splitlines()) == 3
 
 
 def test_numbers_are_classes_in_their_order(tmp_path):
@@ -214,6 +235,21 @@ def single(folder):
     picture(folder / "emu" / "0.png")
 
 
+def no_training(folder):
+    shutil.copytree(folder, folder.parent / "copy")
+    for label in ("cat", "dog"):
+        shutil.rmtree(folder / label)
+    for split in ("val", "test"):
+        shutil.copytree(folder.parent / "copy", folder / split)
+
+
+def wrapped(folder):
+    shutil.copytree(folder, folder.parent / "copy")
+    for label in ("cat", "dog"):
+        shutil.rmtree(folder / label)
+    shutil.copytree(folder.parent / "copy", folder / "archive")
+
+
 def two_validations(folder):
     shutil.copytree(folder, folder.parent / "copy")
     for split in ("train", "val", "valid"):
@@ -229,6 +265,8 @@ def two_validations(folder):
         (text_only, r"no images that can be read.*'\.txt'"),
         (all_damaged, "none of its 20 images can be read, the first.*not an image"),
         (single, "class 'emu' has 1 image, and 3 splits"),
+        (no_training, "has 'test', 'val', but no folder 'train'"),
+        (wrapped, "one class only, 'archive'.* if these are in .*archive, give that"),
         (two_validations, "'val', 'valid' are all names of the validation split"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -78,6 +78,17 @@ def test_boxes(table, names, numbers):
     assert {tuple(box) for _, box in everything(data).values()} == {(-1.0, -1.0, 0.0, 0.0)}
 
 
+def test_boxes_in_parts_of_the_image(table):
+    data = read(table("path,label,left,top,right,bottom", "{path},{label},0,0,0.5,0.5"))
+    assert {tuple(box) for _, box in everything(data).values()} == {(-1.0, -1.0, 0.0, 0.0)}
+    assert "parts of the width" in data.summary()
+
+
+def test_boxes_beyond_their_images_are_a_note(table):
+    data = read(table("path,label,left,top,right,bottom", "{path},{label},0,0,21,30"))
+    assert "8 boxes reach beyond" in data.summary()
+
+
 def test_some_have_no_box(table):
     data = read(table("path,label,x1,y1,x2,y2", "{path},{label},,,,", "pictures/cat 0.png,cat,1,1,2,2"))
     assert not data.train.has_boxes  # the first row of an image counts
