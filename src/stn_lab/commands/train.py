@@ -89,7 +89,12 @@ def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
         if is_first_process():
             sys.stdout.write(f"Stopped after {stop.step} steps; go on with the same command and --resume.\n")
         sys.exit(130)
+    except OSError as error:
+        raise UserError(
+            f"training stopped: {error}; what was there is intact: the same command with --resume goes on from there"
+        ) from error
     if is_first_process():
+        sys.stdout.write(task.afterword())
         _print_results(folder, profile=options.profile)
         write_pages(folder)
 

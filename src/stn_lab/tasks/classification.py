@@ -56,6 +56,10 @@ class ImageClassification(Classification):
         """What was found in the data, for the person who starts a run; nothing where there is nothing to say."""
         return ""
 
+    def afterword(self) -> str:
+        """What was found while training, as above."""
+        return ""
+
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """The mean over (N, classes) logits and (N,) labels; of (N, places, classes) and (N, places), sums over places."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..images import Augmentation, ImageData, ImageSet, TrainingBatches
+from ..images import Augmentation, ImageData, ImageSet, TrainingBatches, skipped_lines
 from ..regions import frame, overlap
 from .classification import ImageClassification, is_wrong
 from .task import Batch, Draw
@@ -61,6 +61,11 @@ class OwnImages(ImageClassification):
 
     def summary(self) -> str:
         return self.data.summary() + "\n"
+
+    def afterword(self) -> str:
+        """Images that turned out to be damaged when they were decoded."""
+        damaged = list(self.data.train.reader.damaged.values())
+        return "".join(f"{line}\n" for line in skipped_lines(damaged))
 
     def batches(self, draw: Draw, start: int) -> Iterator[Batch]:
         return iter(

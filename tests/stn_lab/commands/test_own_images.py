@@ -1,5 +1,6 @@
 """`stn train --data` on somebody's images: small folders, few steps."""
 
+import errno
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 
 from stn_lab.cli import main
+from stn_lab.training import checkpoint
 from stn_lab.training.loop import Loop
 
 NAMES = ("café & <b>", "tea")
@@ -132,6 +134,45 @@ def test_weights_make_every_class_count_the_same():
     task = OwnImages(data, Augmentation(), weighted=True)
     assert task.weights.tolist() == pytest.approx([8 / 12, 8 / 4])
     assert task.weights[labels].mean() == 1
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_from_there(folder, tmp_path, capfd, monkeypatch):
+    flags = ["train", "--data", folder, *FEW, "--model", "resnet", "--size", 32, "--runs", tmp_path, "--name", "full"]
+    save = checkpoint.save
+
+    def full(path, state):
+        if state["global_step"] == 6:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        save(path, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", full)
+        assert stn(*flags) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "No space left on device" in line
+    assert "--resume" in line
+    assert not list(tmp_path.rglob("*.part"))
+    assert stn(*flags, "--resume") == 0
+    assert json.loads((tmp_path / "full" / "results.json").read_text())["resnet"]["steps"] == 6
+
+
+def test_images_that_turn_out_to_be_damaged_are_listed_at_the_end(tmp_path, capfd):
+    random = np.random.default_rng(0)
+    for name in "ab":
+        (tmp_path / "data" / "train" / name).mkdir(parents=True)
+        for split in ("train", "val", "test"):
+            (tmp_path / "data" / split / name).mkdir(parents=True, exist_ok=True)
+            for k in range(3):
+                pixels = random.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "data" / split / name / f"{k}.png")
+    damaged = tmp_path / "data" / "train" / "a" / "1.png"
+    content = bytearray(damaged.read_bytes())
+    content[200:260] = bytes(60)  # whole to look at, but not to decode
+    damaged.write_bytes(content)
+    assert stn("train", "--data", tmp_path / "data", *FEW, "--model", "resnet", "--runs", tmp_path / "runs") == 0
+    text = capfd.readouterr().out
+    assert "skipped 1 image:" in text
+    assert str(damaged) in text
 
 
 @pytest.mark.parametrize(
