@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from stn_bench import memory, peers, plan, run
+from stn_bench import memory, peers, plan, rows, run
 from stn_bench.cold_start import FirstCall
 from stn_bench.memory import _use
 from stn_bench.result import Result
@@ -37,9 +37,9 @@ def refusal(capfd, *arguments):
 @pytest.fixture(autouse=True)
 def small_rows_and_as_many_threads_as_before(monkeypatch):
     before = torch.get_num_threads()
-    monkeypatch.setattr(run, "MATRIX", tuple(row.small() for row in (MATRIX[0], MATRIX[5], MATRIX[6])))
-    monkeypatch.setattr(run, "SECOND_ORDER", tuple(row.small() for row in SECOND_ORDER[:1]))
-    monkeypatch.setattr(run, "curves", lambda most: (MATRIX[0].small(),))
+    monkeypatch.setattr(rows, "MATRIX", tuple(row.small() for row in (MATRIX[0], MATRIX[5], MATRIX[6])))
+    monkeypatch.setattr(plan, "SECOND_ORDER", tuple(row.small() for row in SECOND_ORDER[:1]))
+    monkeypatch.setattr(plan, "curves", lambda most: (MATRIX[0].small(),))
     yield
     peers.set_threads(before)
 
