@@ -31,6 +31,8 @@ class Train:
     family: str = "affine"
     """Of the transformers: translation, attention, rigid, similarity, affine, projective, piecewise-affine, tps,
     bspline or velocity."""
+    looks: int = 1
+    """How often a transformer looks at what it has made and corrects itself, before it hands it over."""
     name: str = ""
     """Of the run; data, distortion and models by default."""
     runs: Path = Path("runs")
@@ -53,7 +55,8 @@ class Train:
 
     def experiment(self) -> Experiment:
         labels = [label.strip() for label in (self.compare or self.model).split(",")]
-        return Experiment(self.data, self.budget, tuple(label for label in labels if label), self.family)
+        models = tuple(label for label in labels if label)
+        return Experiment(self.data, self.budget, models, self.family, self.looks)
 
     def path(self, experiment: Experiment) -> Path:
         if Path(self.name).name != self.name:

@@ -72,8 +72,8 @@ class ModelSpec:
     antialias: bool = False
 
     @classmethod
-    def parse(cls, label: str, family: str) -> "ModelSpec":
-        """Read "cnn", "st-cnn" or "st-cnn:tps"; `family` is for transformers that do not name one.
+    def parse(cls, label: str, family: str, *, looks: int = 1) -> "ModelSpec":
+        """Read "cnn", "st-cnn" or "st-cnn:tps"; `family` is for transformers that do not name one, `looks` for all.
 
         Raises:
             UserError: there is no such network or family.
@@ -88,4 +88,4 @@ class ModelSpec:
         family = named_family or family
         if family not in get_args(FamilyName):
             raise UserError(f"unknown family {family!r} of {label!r}; choose from {', '.join(get_args(FamilyName))}")
-        return cls(label, name.removeprefix("st-"), family)
+        return cls(label, name.removeprefix("st-"), family, looks=looks)

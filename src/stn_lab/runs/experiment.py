@@ -18,6 +18,7 @@ class Experiment:
     budget: Budget
     models: tuple[str, ...]
     family: str
+    looks: int = 1
 
     def check(self) -> None:
         """Refuse what cannot be trained, as far as that can be seen without building a network.
@@ -31,12 +32,14 @@ class Experiment:
             raise UserError("no model is named; give --model or --compare one")
         if len(set(self.models)) != len(self.models):
             raise UserError(f"--compare names a model twice: {', '.join(self.models)}")
+        if self.looks < 1:
+            raise UserError(f"--looks must be 1 or more; got {self.looks}")
         for label in self.models:
             self.spec(label)
 
     def spec(self, label: str) -> ModelSpec:
         """What one of the models is made of."""
-        return ModelSpec.parse(label, self.family)
+        return ModelSpec.parse(label, self.family, looks=self.looks)
 
     def to_json(self) -> dict[str, Any]:
         """One flat dictionary."""
@@ -44,6 +47,7 @@ class Experiment:
             **self.data.to_json(),
             "models": list(self.models),
             "family": self.family,
+            "looks": self.looks,
             **dataclasses.asdict(self.budget),
         }
 
@@ -55,4 +59,5 @@ class Experiment:
             KeyError: an entry is missing.
         """
         budget = Budget(**{field.name: values[field.name] for field in dataclasses.fields(Budget)})
-        return cls(Data.from_json(values), budget, tuple(values["models"]), values["family"])
+        looks = values.get("looks", 1)  # earlier runs do not say
+        return cls(Data.from_json(values), budget, tuple(values["models"]), values["family"], looks)

@@ -31,7 +31,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        # Versions before 0.4 put a name before each weight.
+        # Lightning's Trainer, which trained earlier runs, puts a name before each weight.
         weights = {name.removeprefix("network."): weight for name, weight in state["state_dict"].items()}
         return state | {"state_dict": weights, "global_step": int(state["global_step"])}
     except FileNotFoundError:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+import stn_lab
 from stn_lab.cli import main
 from stn_lab.training import checkpoint
 from stn_lab.training.loop import Loop
@@ -200,3 +201,33 @@ def test_data_that_is_not_there_is_named_with_what_there_is(tmp_path, capfd):
     assert stn("train", "--data", "letters", "--runs", tmp_path) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert line == "stn: unknown data 'letters': neither digits nor mnist, nor a folder or file that is there"
+
+
+def test_other_images_are_evaluated_on_without_a_trace(run, tmp_path, capfd):
+    for name in NAMES:
+        (tmp_path / "other" / name).mkdir(parents=True)
+        for k in range(3):
+            Image.new("RGBA", (50, 70), (10 * k, 200, 0, 255)).save(tmp_path / "other" / name / f"{k}.png")
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    assert stn("evaluate", run, "--data", tmp_path / "other") == 0
+    text = capfd.readouterr().out
+    assert text.count("50.00") == 2  # all images alike, two classes
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    (tmp_path / "other" / NAMES[0]).rename(tmp_path / "other" / "coffee")
+    assert stn("evaluate", run, "--data", tmp_path / "other") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "classes that were not learnt: 'coffee'" in line
+    assert stn("evaluate", run, "--data", tmp_path / "other", "--sweep", "scale") == 2
+
+
+def test_a_transformer_may_look_twice(folder, tmp_path, capfd):
+    flags = ["train", "--data", folder, *FEW, "--model", "st-resnet", "--size", 32, "--runs", tmp_path, "--name", "two"]
+    assert stn(*flags, "--looks", 2) == 0
+    assert stn_lab.load(tmp_path / "two").network.transformer.steps == 2
+    assert stn(*flags, "--looks", 3, "--resume") == 2
+    assert "looks: 2 then, 3 now" in capfd.readouterr().err
+    assert stn(*flags, "--looks", 0, "--overwrite") == 2
+    config = json.loads((tmp_path / "two" / "config.json").read_text())
+    del config["looks"]  # as earlier runs have it
+    (tmp_path / "two" / "config.json").write_text(json.dumps(config))
+    assert stn(*flags, "--resume") == 0
