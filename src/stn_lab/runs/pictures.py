@@ -15,6 +15,7 @@ from ..tasks.classification import ImageClassification
 from ..tasks.task import Batch
 
 SHEET = 48  # images on the contact sheet
+HARDEST = 24  # mistakes that are shown
 OUTLINE = 20  # points along each side of the sampled region
 
 
@@ -61,8 +62,32 @@ def save_pictures(
         film: frames taken during training.
         mean_before: (classes, ...) from `mean_per_class` before training.
     """
-    images, labels = _first(task.test, SHEET)
-    chances = network.eval()(images).softmax(dim=1)
+    network.eval()
+    confusion, hardest = survey(network, task)
+    hard = _sheet(network, *hardest) if len(hardest[1]) else {}
+    arrays = _sheet(network, *_first(task.test, SHEET)) | {f"hard_{name}": array for name, array in hard.items()}
+    transformer = network.transformer
+    mean_after = mean_per_class(network, task)
+    if transformer is not None and mean_before is not None and mean_after is not None:
+        arrays |= {
+            "theta": torch.cat([transformer.theta(batch) for batch, _ in task.test]),
+            "identity": transformer.family.identity(1)[0],
+            "mean_before": mean_before,
+            "mean_after": mean_after,
+            "film": torch.stack(list(film.frames.values())),
+            "film_steps": torch.tensor(list(film.frames)),
+            "film_images": as_picture(film.images),
+        }
+    written: dict[str, Any] = {name: array.float().cpu().numpy() for name, array in arrays.items()}
+    written |= {"class_names": np.array(task.class_names), "confusion": confusion.numpy()}
+    if transformer is not None:
+        written["theta_names"] = np.array(theta_names(transformer.family))
+    np.savez_compressed(path, **written)
+
+
+def _sheet(network: DigitClassifier, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Images, what the network sees of them, and what it answers."""
+    chances = network(images).softmax(dim=1)
     arrays = {
         "images": as_picture(images),
         "labels": labels,
@@ -70,24 +95,33 @@ def save_pictures(
         "confidence": chances.amax(dim=1),
     }
     transformer = network.transformer
-    if transformer is not None and mean_before is not None:
-        warped, theta = transformer(images, return_theta=True)
-        arrays |= {
-            "warped": as_picture(warped),
-            "outline": transformer.family.points(theta, frame(OUTLINE).to(theta)),
-            "theta": torch.cat([transformer.theta(batch) for batch, _ in task.test]),
-            "identity": transformer.family.identity(1)[0],
-            "mean_before": mean_before,
-            "mean_after": mean_per_class(network, task),
-            "film": torch.stack(list(film.frames.values())),
-            "film_steps": torch.tensor(list(film.frames)),
-            "film_images": as_picture(film.images),
-        }
-    written = {name: array.float().cpu().numpy() for name, array in arrays.items()}
-    written["class_names"] = np.array(task.class_names)
-    if transformer is not None:
-        written["theta_names"] = np.array(theta_names(transformer.family))
-    np.savez_compressed(path, **written)
+    if transformer is None:
+        return arrays
+    warped, theta = transformer(images, return_theta=True)
+    outline = transformer.family.points(theta, frame(OUTLINE).to(theta))
+    return arrays | {"warped": as_picture(warped), "outline": outline}
+
+
+@torch.inference_mode()
+def survey(network: nn.Module, task: ImageClassification) -> tuple[Tensor, Batch]:
+    """What is taken for what, and the mistakes of which a network is most certain.
+
+    Returns:
+        (classes, classes) how many test images of each class, in rows, are read as which; and images and labels of no
+        more than `HARDEST` mistakes, the worst first.
+    """
+    classes = len(task.class_names)
+    confusion = torch.zeros(classes, classes, dtype=torch.int64)
+    worst: list[tuple[float, int, Tensor, Tensor]] = []  # confidence, a number that breaks ties, image, label
+    for images, labels in task.test:
+        confidence, answers = network(images).softmax(dim=1).max(dim=1)
+        confusion += (labels * classes + answers).bincount(minlength=classes**2).view(classes, classes)
+        for k in torch.nonzero(answers != labels).flatten().tolist():
+            worst.append((-confidence[k].item(), len(worst), images[k].clone(), labels[k]))
+        worst = sorted(worst, key=lambda mistake: mistake[:2])[:HARDEST]
+    if not worst:
+        return confusion, (torch.empty(0), torch.empty(0))
+    return confusion, (torch.stack([image for *_, image, _ in worst]), torch.stack([label for *_, label in worst]))
 
 
 def _first(batches: Iterable[Batch], count: int) -> Batch:

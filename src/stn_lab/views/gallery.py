@@ -8,6 +8,7 @@ from .pictures import Picture, Region, margin, picture, region
 from .read import Model
 
 # The arrays that have one entry for each card of a contact sheet.
+SHOWN_CLASSES = 20  # in the table of confusions: those with most mistakes
 SHEET = ("images", "labels", "predictions", "confidence", "warped", "outline")
 
 
@@ -75,14 +76,67 @@ class Means:
     after: tuple[Picture, ...]
 
 
+@dataclass(frozen=True)
+class ConfusionRow:
+    """One true class.
+
+    Attributes:
+        name: of the class.
+        total: how many test images it has.
+        cells: for each class that is shown: how many are read as it, whether that is right, and how dark, 0 to 1.
+    """
+
+    name: str
+    total: int
+    cells: tuple[tuple[int, bool, float], ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """What is taken for what: `names` of the answers, a row for each true class, and how many classes are left out."""
+
+    names: tuple[str, ...]
+    rows: tuple[ConfusionRow, ...]
+    left_out: int
+
+
 def sheet(model: Model, count: int | None = None) -> Sheet | None:
     """The contact sheet of a model, or its first cards; None when it has no pictures."""
-    if not {"images", "labels", "predictions"} <= model.pictures.keys():
+    return _sheet(model, "", count)
+
+
+def hardest(model: Model) -> Sheet | None:
+    """The mistakes of which a model was most certain, worst first; None when it has none, or they were not kept."""
+    return _sheet(model, "hard_", None)
+
+
+def _sheet(model: Model, prefix: str, count: int | None) -> Sheet | None:
+    arrays = {name: model.pictures[prefix + name][:count] for name in SHEET if prefix + name in model.pictures}
+    if not {"images", "labels", "predictions"} <= arrays.keys():
         return None
-    arrays = {name: array[:count] for name, array in model.pictures.items() if name in SHEET}
     outlines = arrays.get("outline")
     room = margin(outlines) if outlines is not None else 0.0
     return Sheet(tuple(_card(model, arrays, k) for k in range(len(arrays["images"]))), room)
+
+
+def confusion(model: Model) -> Confusion | None:
+    """What a model takes for what; None when that was not kept."""
+    if "confusion" not in model.pictures:
+        return None
+    counts = model.pictures["confusion"].astype(int)  # (classes, classes), true ones in rows
+    mistakes = counts - np.diag(counts.diagonal())
+    involved = np.argsort(-(mistakes.sum(axis=0) + mistakes.sum(axis=1)), kind="stable")[:SHOWN_CLASSES]
+    shown = np.sort(involved)
+    largest = max(int(mistakes.max(initial=0)), 1)
+    rows = tuple(
+        ConfusionRow(
+            model.class_name(i),
+            int(counts[i].sum()),
+            tuple((int(counts[i, j]), i == j, round(mistakes[i, j] / largest, 2)) for j in shown),
+        )
+        for i in shown
+    )
+    return Confusion(tuple(model.class_name(j) for j in shown), rows, len(counts) - len(shown))
 
 
 def same_images(model: Model, other: Model, count: int) -> bool:

@@ -85,6 +85,8 @@ def render(run: Run) -> str:
             first=FIRST,
             curves=curves(run.models),
             sheets=[(model, sheet) for model in shown if (sheet := gallery.sheet(model))],
+            confusions=[(model, table) for model in run.models if (table := gallery.confusion(model))],
+            hardest=[(model, sheet) for model in shown if (sheet := gallery.hardest(model))],
             means=[(model, means) for model in run.models if (means := gallery.means(model))],
             films=[(model, film) for model in run.models if (film := gallery.film(model))],
             histograms=[(model, charts) for model in run.models if (charts := histograms(model))],

@@ -12,6 +12,7 @@ import pytest
 from stn_lab.errors import UserError
 from stn_lab.views import gallery, page, write_report
 from stn_lab.views.pictures import picture
+from stn_lab.views.read import Model
 from stn_lab.views.wording import MISSING
 
 SWEEP = {
@@ -80,7 +81,7 @@ def test_page_needs_nothing_from_elsewhere(write_run, sweep):
 def test_every_section_is_there(write_run):
     html = html_of(write_run())
     sections = re.findall(r'<section id="(\w+)"', html)
-    assert sections == ["errors", "learning", "invariance", "sheet", "means", "film", "theta", "settings"]
+    assert sections == ["errors", "learning", "invariance", "sheet", "means", "film", "theta", "settings", "load"]
     assert set(re.findall(r'href="#(\w+)"', html)) == set(sections)
 
 
@@ -259,3 +260,36 @@ def test_bars_are_to_scale(write_run):
     assert math.isclose(first.bar, 0.95)  # the longest, with its standard error, fills the width
     assert math.isclose(second.bar, 0.2)
     assert math.isclose(second.whisker, 0.05)
+
+
+def test_confusions_and_the_hardest_images_are_shown_by_the_names_of_their_classes(write_run):
+    run = write_run()
+    for model in ("cnn", "st-cnn"):
+        path = run / model / "pictures.npz"
+        with np.load(path) as arrays:
+            kept = dict(arrays)
+        hard = {f"hard_{name}": kept[name][-1:] for name in ("images", "labels", "predictions", "confidence")}
+        names = np.array(["<script>", *"123456789"])
+        counts = np.diag(np.full(10, 4))
+        counts[0, 3] = 2
+        np.savez(path, **kept, **hard, confusion=counts, class_names=names)
+    text = write_report(run).read_text()
+    assert text.count('id="hardest"') == 1
+    assert text.count('<td class="mistake" style="--share: 1.0">2</td>') == 2
+    assert text.count("&lt;script&gt;") > 4
+    assert "<script>" not in text.split("<footer>")[0]
+
+
+def test_only_the_classes_with_most_mistakes_are_in_a_large_table(write_run):
+    counts = np.diag(np.full(50, 9))
+    counts[7, 40] = counts[41, 8] = 3
+    model = Model("cnn", {}, {}, {"confusion": counts})
+    table = gallery.confusion(model)
+    assert len(table.rows) == gallery.SHOWN_CLASSES
+    assert table.left_out == 30
+    assert {"7", "8", "40", "41"} <= {row.name for row in table.rows}
+    assert gallery.confusion(Model("cnn", {}, {}, {})) is None
+
+
+def test_the_page_says_how_a_model_is_used(write_run):
+    assert 'model = stn_lab.load("runs/demo run", "cnn")' in write_report(write_run()).read_text()
