@@ -58,6 +58,6 @@ class Experiment:
         Raises:
             KeyError: an entry is missing.
         """
+        values = {"patience": 0, "looks": 1} | values  # earlier runs do not say
         budget = Budget(**{field.name: values[field.name] for field in dataclasses.fields(Budget)})
-        looks = values.get("looks", 1)  # earlier runs do not say
-        return cls(Data.from_json(values), budget, tuple(values["models"]), values["family"], looks)
+        return cls(Data.from_json(values), budget, tuple(values["models"]), values["family"], values["looks"])

@@ -29,6 +29,8 @@ class Budget:
     """Filters per layer of the plain CNN; the other networks are made as large as it."""
     validations: int = 20
     """How often the validation error is measured, at most after every step; the best checkpoint is kept."""
+    patience: int = 0
+    """Stop when so many validations in a row have brought no lower error; 0: never."""
     seed: int = 0
     """Of the weights and the training batches. The test set is the same for every seed."""
 
@@ -38,7 +40,7 @@ class Budget:
             value = getattr(self, flag)
             if not 0 < value < math.inf:
                 raise UserError(f"--{flag.replace('_', '-')} must be above zero; got {value}")
-        for flag in ("drops", "weight_decay"):
+        for flag in ("drops", "weight_decay", "patience"):
             value = getattr(self, flag)
             if not 0 <= value < math.inf:
                 raise UserError(f"--{flag.replace('_', '-')} must be zero or more; got {value}")

@@ -45,7 +45,7 @@ def learn(
     best = checkpoint.load_weights(network, folder / checkpoint.BEST)
     return {
         "best_step": best["global_step"],
-        "steps": budget.steps,
+        "steps": loop.step,
         "batch_size": budget.batch_size,
         "seed": budget.seed,
         **loop.timer.as_json(),

@@ -56,6 +56,7 @@ class Loop:
         self.fabric, self.watchers = fabric, watchers
         self.step = 0  # updates so far
         self.best = math.inf  # lowest of what is monitored; no step has been validated if it is infinite
+        self.in_vain = 0  # validations since then
         self.timer = StepTimer(fabric.device)
         last = folder / checkpoint.LAST
         saved = checkpoint.load_weights(network, last) if last.is_file() else None  # refused before anything is touched
@@ -88,7 +89,7 @@ class Loop:
                 self.learner.train()
                 self._look()
                 batches = self.task.batches(draw, self.step)
-                while self.step < budget.steps:
+                while not self._is_over:
                     self._learn(batches)
                     shown.step(self.step)
                     is_due = self.step in validations
@@ -104,6 +105,10 @@ class Loop:
             shown.close()
             if self.metrics is not None:
                 self.metrics.close()
+
+    @property
+    def _is_over(self) -> bool:
+        return self.step == self.budget.steps or 0 < self.budget.patience <= self.in_vain
 
     def _learn(self, batches: Iterable[Batch]) -> None:
         """One step."""
@@ -136,11 +141,12 @@ class Loop:
             count += len(images)
         self.learner.train()
         means = {name: total / count for name, total in sums.items()}
-        monitored = means[self.task.monitored]
+        monitored = self.fabric.broadcast(means[self.task.monitored])  # all processes go by the first one's
+        self.in_vain += 1
         if self.metrics is not None:
             self.metrics.add(self.step, "validation", means)
         if monitored < self.best or not math.isfinite(self.best):
-            self.best = monitored
+            self.best, self.in_vain = monitored, 0
             self._save(checkpoint.BEST)
         return monitored
 
@@ -155,6 +161,7 @@ class Loop:
                 "schedule": self.schedule.state_dict(),
                 "scaler": self.fabric.strategy.precision.state_dict(),
                 "best": self.best,
+                "in_vain": self.in_vain,
                 "timer": self.timer.state_dict(),
                 "watchers": [watcher.state_dict() for watcher in self.watchers],
                 "metrics": self.metrics.lines,
@@ -162,7 +169,7 @@ class Loop:
         checkpoint.save(self.folder / name, state)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.step, self.best = state["global_step"], state["best"]
+        self.step, self.best, self.in_vain = state["global_step"], state["best"], state["in_vain"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.fabric.strategy.precision.load_state_dict(state["scaler"])

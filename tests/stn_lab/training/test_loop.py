@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -131,6 +132,17 @@ def test_the_network_is_left_with_its_best_weights(tmp_path, monkeypatch):
 def test_a_loss_that_is_not_a_number_is_never_the_best(tmp_path, monkeypatch):
     validated(monkeypatch, float("nan"), 0.5, float("nan"))
     assert train(tmp_path)[1]["best_step"] == 8
+
+
+@pytest.mark.parametrize(("patience", "steps"), [(0, 12), (1, 8), (2, 12)])
+def test_training_stops_when_it_has_been_in_vain_for_long_enough(tmp_path, monkeypatch, patience, steps):
+    budget = replace(BUDGET, patience=patience)
+    validated(monkeypatch, 0.5, 0.6, 0.4)
+    how = learn(Doubling(), network(), tmp_path, budget, MACHINE)
+    assert how["steps"] == steps
+    assert how["best_step"] == (12 if steps == 12 else 4)
+    again = learn(Doubling(), network(), tmp_path, budget, MACHINE)  # there is nothing left to do
+    assert (again["steps"], again["best_step"]) == (how["steps"], how["best_step"])
 
 
 def test_a_task_hears_how_much_of_the_training_is_over(tmp_path):
