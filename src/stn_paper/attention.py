@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import Tensor, nn
 
 from spatial_transformer import Family, ParallelTransformers, SpatialTransformer, normalised_to_pixel, target_points
 from stn_lab.regions import frame
 from stn_lab.runs.pictures import OUTLINE
-from stn_lab.views.strip import COUNT, draw_strip
 
 PICTURE = "picture.png"
 
@@ -30,6 +28,10 @@ def draw(images: Tensor, family: Family, theta: Tensor, warped: Tensor, path: Pa
         warped: (N, C, h, w) or (N, K, C, h, w).
         path: of the picture.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # which takes a second to import
+
+    from stn_lab.views.strip import COUNT, draw_strip
+
     images, theta, warped = images[:COUNT], theta[:COUNT], warped[:COUNT]
     if theta.ndim == 2:
         warped, theta = warped[:, None], theta[:, None]  # one of one

@@ -4,10 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from stn_lab.views.figures import save
-
 from .compare import Comparison
 from .table import BudgetName
 
@@ -29,6 +25,10 @@ def _along(curves: Curves) -> dict[str, Any]:
 
 def draw(rows: Mapping[str, Curves], path: Path) -> None:
     """A panel for each distortion, a line for each row; what was trained is shaded."""
+    from matplotlib.figure import Figure  # which takes a second to import
+
+    from stn_lab.views.figures import save
+
     kinds = next(iter(rows.values()))
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     for panel, (said, first) in zip(figure.subplots(1, len(kinds), sharey=True), kinds.items(), strict=True):

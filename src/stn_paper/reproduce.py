@@ -13,7 +13,6 @@ from rich.table import Table as Grid
 
 from stn_lab.errors import UserError
 from stn_lab.training.interruption import Interrupted
-from stn_lab.training.machine import check_machine
 
 from . import page
 from .attention import PICTURE
@@ -48,6 +47,8 @@ def reproduce(options: "Reproduce") -> None:
     if options.page_only:
         return page.write(results, options.page)
     cells = chosen_cells(options)
+    from stn_lab.training.machine import check_machine  # brings Lightning, which takes seconds to import
+
     for batch_size in {cell.budget.batch_size for cell in cells}:
         check_machine(options.machine, batch_size)
     for folder in (options.results, options.page.parent):

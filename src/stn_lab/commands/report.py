@@ -3,7 +3,8 @@
 import sys
 
 from ..runs.folder import RunFolder
-from ..views import write_report, write_strip
+from ..views.page import write_report
+from ..views.strip import write_strip
 
 
 def write_pages(folder: RunFolder) -> None:

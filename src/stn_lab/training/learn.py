@@ -2,21 +2,28 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from ..tasks.task import Task
 from . import checkpoint
 from .config import Budget, Machine
-from .loop import Loop, Watcher
-from .machine import fabric_of
 from .process import is_first_process
 from .provenance import provenance
 
+if TYPE_CHECKING:
+    from .loop import Watcher
+
 
 def learn(
-    task: Task, network: nn.Module, folder: Path, budget: Budget, machine: Machine, *, watchers: Sequence[Watcher] = ()
+    task: Task,
+    network: nn.Module,
+    folder: Path,
+    budget: Budget,
+    machine: Machine,
+    *,
+    watchers: "Sequence[Watcher]" = (),
 ) -> dict[str, Any]:
     """Train a network, or go on with what `folder` holds, and leave it on the CPU with its best weights.
 
@@ -35,6 +42,9 @@ def learn(
         UserError: the machine cannot be used as asked, or a checkpoint in `folder` is damaged or of another model.
         Interrupted: Ctrl-C; `folder` holds what is needed to go on.
     """
+    from .loop import Loop  # brings Lightning, which takes seconds to import
+    from .machine import fabric_of
+
     fabric = fabric_of(machine)
     fabric.launch()
     loop = Loop(task, network, folder, budget, fabric, watchers)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stn_lab.views import write_report
+from stn_lab.views.page import write_report
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from stn_lab.errors import UserError
-from stn_lab.views import gallery, page, write_report
+from stn_lab.views import gallery, page
+from stn_lab.views.page import write_report
 from stn_lab.views.pictures import picture
 from stn_lab.views.read import Model
 from stn_lab.views.wording import MISSING
