@@ -11,7 +11,9 @@ import numpy as np
 from .decoding import FOREIGN, ORIENTATION, Image, Unreadable, is_grey, opened, quiet, upright
 from .preprocessing import Preprocessing
 
-WORKERS = min(16, os.cpu_count() or 1)
+# Threads that decode. The training takes a core as well; more threads than cores wait for Python's lock, which Pillow
+# holds between the pieces that it decodes: two on two cores that were busy were slower than one, by a fifth.
+WORKERS = max(1, min(8, (os.cpu_count() or 1) - 1))
 
 # The last bytes of a whole file; trailing bytes of cameras may follow.
 ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}

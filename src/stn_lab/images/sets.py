@@ -22,7 +22,7 @@ class Reader:
     """Decodes images in threads, each once as long as the cache has room; remembers those that are damaged.
 
     Threads and not processes: Pillow decodes and resizes without Python's lock, and nothing has to be copied between
-    processes. `tools/image_throughput.py` measures both.
+    processes. `tools/image_throughput.py` compares them with a DataLoader's processes.
     """
 
     def __init__(self, pictures: Pictures, preprocessing: Preprocessing) -> None:

@@ -46,13 +46,19 @@ def test_a_batch_is_a_function_of_seed_rank_and_step(folder, augmentation):
 def test_every_image_once_an_epoch_over_all_ranks(folder, world_size):
     train = read(folder).train  # 12 images
     ranks = [TrainingBatches(train, 4, 0, rank=rank, world_size=world_size) for rank in range(world_size)]
-    seen = np.concatenate([ranks[rank].indices(step) for step in range(3) for rank in range(world_size)])
-    assert (np.bincount(seen) == world_size).all()
-    first, second = (
-        seen[:12],
-        np.concatenate([ranks[rank].indices(step) for step in range(3, 6) for rank in range(world_size)]),
-    )
-    assert first.tolist() != second[:12].tolist()
+    seen = np.concatenate([ranks[rank].indices(step) for step in range(6) for rank in range(world_size)])
+    epochs = seen.reshape(-1, 12)
+    assert (np.sort(epochs, axis=1) == np.arange(12)).all()
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def test_an_image_is_changed_anew_each_time(folder):
+    train = read(folder).train
+    batches = TrainingBatches(train, 12, 0, augmentation=CHANGED)
+    first, second = (batches.batch(step)[0][np.argsort(batches.indices(step))] for step in (0, 1))
+    assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    other = TrainingBatches(train, 12, 0, augmentation=CHANGED, rank=1)
+    assert not torch.equal(batches.batch(1)[0], other.batch(0)[0])
 
 
 def test_batches_may_be_larger_than_the_set(folder):
