@@ -18,6 +18,7 @@ WORKERS = max(1, min(8, (os.cpu_count() or 1) - 1))
 # The last bytes of a whole file; trailing bytes of cameras may follow.
 ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 TAIL = 1024
+PART = 256  # files that a thread looks at before it is given others
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,13 @@ class Header(NamedTuple):
 
 def headers(paths: Sequence[str]) -> list[Header | str]:
     """The header of each file, or why it cannot be read; in threads."""
+    parts = [paths[start : start + PART] for start in range(0, len(paths), PART)]
     with quiet(), ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(_header, paths, chunksize=64))
+        return [header for part in pool.map(_headers, parts) for header in part]
+
+
+def _headers(paths: Sequence[str]) -> list[Header | str]:
+    return [_header(path) for path in paths]
 
 
 def _header(path: str) -> Header | str:
