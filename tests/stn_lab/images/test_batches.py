@@ -52,13 +52,15 @@ def test_every_image_once_an_epoch_over_all_ranks(folder, world_size):
     assert epochs[0].tolist() != epochs[1].tolist()
 
 
-def test_an_image_is_changed_anew_each_time(folder):
+def test_changes_are_drawn_anew_for_every_seed_rank_and_step(folder):
     train = read(folder).train
-    batches = TrainingBatches(train, 12, 0, augmentation=CHANGED)
-    first, second = (batches.batch(step)[0][np.argsort(batches.indices(step))] for step in (0, 1))
-    assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    other = TrainingBatches(train, 12, 0, augmentation=CHANGED, rank=1)
-    assert not torch.equal(batches.batch(1)[0], other.batch(0)[0])
+
+    def drawn(seed, rank, step):
+        batches = TrainingBatches(train, 2, seed, rank=rank, augmentation=lambda _, g: torch.rand(3, generator=g))
+        return tuple(batches.batch(step)[0].tolist())
+
+    assert len({drawn(seed, rank, step) for seed in (0, 1) for rank in (0, 1) for step in (0, 1)}) == 8
+    assert drawn(1, 1, 1) == drawn(1, 1, 1)
 
 
 def test_batches_may_be_larger_than_the_set(folder):

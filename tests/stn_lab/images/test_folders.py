@@ -47,6 +47,7 @@ def test_what_the_persons_split_lacks_is_taken_from_the_training_images(folder):
     shutil.copytree(folder, data_folder / "test")
     data = read(data_folder)
     assert sizes(data) == (16, 4, 20)
+    assert "no split for validation was given: drawn with seed 0" in data.summary()
     assert not set(names(data.train)) & set(names(data.validation))
     assert all("/test/" in name for name in names(data.test))
 
@@ -74,7 +75,7 @@ def test_names_that_are_not_unicode(folder):
     assert len(list(data.test.batches())) == 1
     summary = data.summary()
     assert summary.encode()
-    assert len(summary.splitlines()) == 3
+    assert len(summary.splitlines()) == 4
 
 
 def test_numbers_are_classes_in_their_order(tmp_path):
