@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from stn_lab.images import ImageSet, ReadOptions, TrainingBatches, read
 
 COUNTS = (1_000, 20_000)  # of files, for the memory
+PAUSE = 0.5  # seconds, in which other loops make what they keep ahead
 DRAINED, TIMED = 5, 8  # batches: those that were made while other loops ran, and those that are timed
 
 
@@ -60,6 +61,7 @@ def rates(loops: Mapping[str, Iterator[Tensor]], rounds: int) -> dict[str, float
     seen: dict[str, list[float]] = {name: [] for name in loops}
     for _ in range(rounds):
         for name, batches in loops.items():
+            time.sleep(PAUSE)
             for _ in islice(batches, DRAINED):
                 pass
             begun = time.perf_counter()

@@ -124,6 +124,9 @@ def read(path: str | Path, options: ReadOptions = ReadOptions()) -> ImageData:
     reader = Reader(catalogue.pictures, options.preprocessing(catalogue))
     members = {split: np.array([i for i, s in enumerate(splits) if s == split], dtype=np.int64) for split in SPLITS}
     train, validation, test = (_set(reader, catalogue, members[split], classes) for split in SPLITS)
+    drawn = [split for split in SPLITS[1:] if split not in catalogue.splits]
+    if drawn:
+        notes.insert(0, f"no split for {' and '.join(drawn)} was given: drawn with seed {options.seed}")
     everything = (*catalogue.notes, *notes)
     return ImageData(
         source, classes, reader.preprocessing, train, validation, test, everything, tuple(catalogue.skipped)

@@ -11,11 +11,14 @@ import numpy as np
 from .decoding import FOREIGN, ORIENTATION, Image, Unreadable, is_grey, opened, quiet, upright
 from .preprocessing import Preprocessing
 
-WORKERS = min(16, os.cpu_count() or 1)
+# Threads that decode. The training takes a core as well; more threads than cores wait for Python's lock, which Pillow
+# holds between the pieces that it decodes: two on two cores that were busy were slower than one, by a fifth.
+WORKERS = max(1, min(8, (os.cpu_count() or 1) - 1))
 
 # The last bytes of a whole file; trailing bytes of cameras may follow.
 ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 TAIL = 1024
+PART = 256  # files that a thread looks at before it is given others
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,13 @@ class Header(NamedTuple):
 
 def headers(paths: Sequence[str]) -> list[Header | str]:
     """The header of each file, or why it cannot be read; in threads."""
+    parts = [paths[start : start + PART] for start in range(0, len(paths), PART)]
     with quiet(), ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(_header, paths, chunksize=64))
+        return [header for part in pool.map(_headers, parts) for header in part]
+
+
+def _headers(paths: Sequence[str]) -> list[Header | str]:
+    return [_header(path) for path in paths]
 
 
 def _header(path: str) -> Header | str:

@@ -74,6 +74,8 @@ class Preprocessing:
         left, top, width, height = self._frame(image.size)
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        if image.size == self.size[::-1]:
+            return np.asarray(image).reshape(*self.size, -1).transpose(2, 0, 1)
         canvas = np.zeros((*self.size, self.channels), dtype=np.uint8)  # (H, W, C)
         canvas[top : top + height, left : left + width] = np.asarray(image).reshape(height, width, -1)
         return canvas.transpose(2, 0, 1)

@@ -22,7 +22,7 @@ class Reader:
     """Decodes images in threads, each once as long as the cache has room; remembers those that are damaged.
 
     Threads and not processes: Pillow decodes and resizes without Python's lock, and nothing has to be copied between
-    processes. `tools/image_throughput.py` measures both.
+    processes. `tools/image_throughput.py` compares them with a DataLoader's processes.
     """
 
     def __init__(self, pictures: Pictures, preprocessing: Preprocessing) -> None:
@@ -45,7 +45,11 @@ class Reader:
                 sound[i] = image is not None
                 pixels[i] = 0 if image is None else image
 
-        list(self._pool.map(decode, [missing[worker::WORKERS] for worker in range(min(WORKERS, len(missing)))]))
+        own, *shares = (missing[worker::WORKERS] for worker in range(WORKERS))
+        others = [self._pool.submit(decode, share) for share in shares if share]
+        decode(own)  # the thread that asks takes its share: to wait for another costs more than a small image
+        for other in others:
+            other.result()
         return pixels, sound
 
     def _decode(self, number: int) -> np.ndarray | None:

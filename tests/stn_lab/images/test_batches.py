@@ -46,13 +46,21 @@ def test_a_batch_is_a_function_of_seed_rank_and_step(folder, augmentation):
 def test_every_image_once_an_epoch_over_all_ranks(folder, world_size):
     train = read(folder).train  # 12 images
     ranks = [TrainingBatches(train, 4, 0, rank=rank, world_size=world_size) for rank in range(world_size)]
-    seen = np.concatenate([ranks[rank].indices(step) for step in range(3) for rank in range(world_size)])
-    assert (np.bincount(seen) == world_size).all()
-    first, second = (
-        seen[:12],
-        np.concatenate([ranks[rank].indices(step) for step in range(3, 6) for rank in range(world_size)]),
-    )
-    assert first.tolist() != second[:12].tolist()
+    seen = np.concatenate([ranks[rank].indices(step) for step in range(6) for rank in range(world_size)])
+    epochs = seen.reshape(-1, 12)
+    assert (np.sort(epochs, axis=1) == np.arange(12)).all()
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def test_changes_are_drawn_anew_for_every_seed_rank_and_step(folder):
+    train = read(folder).train
+
+    def drawn(seed, rank, step):
+        batches = TrainingBatches(train, 2, seed, rank=rank, augmentation=lambda _, g: torch.rand(3, generator=g))
+        return tuple(batches.batch(step)[0].tolist())
+
+    assert len({drawn(seed, rank, step) for seed in (0, 1) for rank in (0, 1) for step in (0, 1)}) == 8
+    assert drawn(1, 1, 1) == drawn(1, 1, 1)
 
 
 def test_batches_may_be_larger_than_the_set(folder):

@@ -69,6 +69,7 @@ def test_a_byte_order_mark_and_backslashes(table):
         ("Roi.X1,Roi.Y1,Roi.X2,Roi.Y2", "0,0,10,5"),
         ("bbox_x,bbox_y,bbox_width,bbox_height", "0,0,10,5"),
         ("x,y,w,h", "0,0,10,5"),
+        ("left,top,width,height", "0,0,10,5"),
         ("ymin,xmin,ymax,xmax", "0,0,5,10"),
     ],
 )
@@ -76,6 +77,11 @@ def test_boxes(table, names, numbers):
     """The upper left quarter of 20 x 10 pixels."""
     data = read(table(f"path,label,{names}", "{path},{label}," + numbers))
     assert {tuple(box) for _, box in everything(data).values()} == {(-1.0, -1.0, 0.0, 0.0)}
+
+
+def test_widths_and_heights_are_not_corners(table):
+    data = read(table("path,label,x,y,width,height", "{path},{label},10,5,5,5"))
+    assert {tuple(box) for _, box in everything(data).values()} == {(0.0, 0.0, 0.5, 1.0)}
 
 
 def test_boxes_in_parts_of_the_image(table):
