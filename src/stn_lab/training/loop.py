@@ -146,7 +146,8 @@ class Loop:
         if self.metrics is not None:
             self.metrics.add(self.step, "validation", means)
         if monitored < self.best or not math.isfinite(self.best):
-            self.best, self.in_vain = monitored, 0
+            self.best = monitored
+            self.in_vain *= math.isnan(monitored)  # a loss that is not a number is in vain, also where it is the first
             self._save(checkpoint.BEST)
         return monitored
 

@@ -145,6 +145,11 @@ def test_training_stops_when_it_has_been_in_vain_for_long_enough(tmp_path, monke
     assert (again["steps"], again["best_step"]) == (how["steps"], how["best_step"])
 
 
+def test_a_training_that_has_gone_astray_is_in_vain(tmp_path, monkeypatch):
+    validated(monkeypatch, float("nan"), float("nan"), 0.5)
+    assert learn(Doubling(), network(), tmp_path, replace(BUDGET, patience=2), MACHINE)["steps"] == 8
+
+
 def test_a_task_hears_how_much_of_the_training_is_over(tmp_path):
     task = Doubling()
     learn(task, network(), tmp_path, BUDGET, MACHINE)
