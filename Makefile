@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-SOURCES := src tests results
+SOURCES := src tests tools
 
 .PHONY: demo test test-browser check format docs measure bench tables families gallery clean
 
@@ -30,21 +30,21 @@ docs: $(VENV)/.dev  ## the documentation as a site in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 measure: $(VENV)/.dev  ## run what the README tells of the demo (15 minutes), then write its tables
-	$(BIN)/python results/measure.py
+	$(BIN)/python tools/measure.py
 
 bench: $(VENV)/.dev  ## measure times and memory (half an hour; let nothing else run), then write the pages
 	$(BIN)/stn bench --output results/benchmarks/cpu.json
-	$(BIN)/python results/benchmarks.py
+	$(BIN)/python tools/benchmarks.py
 
 tables: $(VENV)/.dev  ## write the README's tables, docs/benchmarks.md and docs/scaling.md from results/
-	$(BIN)/python results/tables.py
-	$(BIN)/python results/benchmarks.py
+	$(BIN)/python tools/tables.py
+	$(BIN)/python tools/benchmarks.py
 
 families: $(VENV)/.dev  ## write the table in docs/families.md from its tests
-	$(BIN)/python results/families.py
+	$(BIN)/python tools/families.py
 
 gallery: $(VENV)/.dev  ## draw the pictures of docs/gallery.md
-	$(BIN)/python results/gallery.py
+	$(BIN)/python tools/gallery.py
 
 clean:
 	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache

@@ -1,25 +1,10 @@
 """Everything that decides the outcome of a run, as frozen dataclasses. Their docstrings are the command's help."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal
 
-from ..data.digits import DataName
-from ..data.distortions import DISTORTIONS, DistortionName
 from ..errors import UserError
-from ..networks import DigitClassifier, ModelSpec, build
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be learnt."""
-
-    data: DataName = "digits"
-    """1,797 real digits that come with scikit-learn (offline), or MNIST."""
-    distortion: DistortionName = "RTS"
-    """R: rotation. RTS: rotation, translation, scale. P: projective. E: elastic. T: translation. TC: T with clutter. H:
-    homography noise, a harder P that moves."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +29,23 @@ class Budget:
     """Filters per layer of the plain CNN; the other networks are made as large as it."""
     validations: int = 20
     """How often the validation error is measured, at most after every step; the best checkpoint is kept."""
+    patience: int = 0
+    """Stop when so many validations in a row have brought no lower error; 0: never."""
     seed: int = 0
     """Of the weights and the training batches. The test set is the same for every seed."""
+
+    def check(self) -> None:
+        """Raises UserError for a number with which nothing can be trained."""
+        for flag in ("steps", "batch_size", "filters", "validations", "lr", "localiser_lr_scale"):
+            value = getattr(self, flag)
+            if not 0 < value < math.inf:
+                raise UserError(f"--{flag.replace('_', '-')} must be above zero; got {value}")
+        for flag in ("drops", "weight_decay", "patience"):
+            value = getattr(self, flag)
+            if not 0 <= value < math.inf:
+                raise UserError(f"--{flag.replace('_', '-')} must be zero or more; got {value}")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"--seed must be from 0 to {2**32 - 1}; got {self.seed}")
 
     @property
     def validation_steps(self) -> list[int]:
@@ -73,67 +73,11 @@ class Machine:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Of the network; coordinates stay in 32 bits."""
 
-
-@dataclass(frozen=True)
-class Experiment:
-    """A run: models trained on one task under one budget."""
-
-    task: Task
-    budget: Budget
-    models: tuple[str, ...]
-    family: str
-
     def check(self) -> None:
-        """Refuse what cannot be trained.
-
-        Raises:
-            UserError: data, distortion or a model is unknown, a number is not positive, or a model is named twice or
-                too large to be matched.
-        """
-        for flag, value, known in (
-            ("data", self.task.data, get_args(DataName)),
-            ("distortion", self.task.distortion, get_args(DistortionName)),
-        ):
-            if value not in known:
-                raise UserError(f"unknown {flag} {value!r}; choose from {', '.join(known)}")
-        for flag in ("steps", "batch_size", "filters", "validations", "lr", "localiser_lr_scale"):
-            value = getattr(self.budget, flag)
-            if not 0 < value < math.inf:
-                raise UserError(f"--{flag.replace('_', '-')} must be above zero; got {value}")
-        for flag in ("drops", "weight_decay"):
-            value = getattr(self.budget, flag)
-            if not 0 <= value < math.inf:
-                raise UserError(f"--{flag.replace('_', '-')} must be zero or more; got {value}")
-        if not 0 <= self.budget.seed < 2**32:
-            raise UserError(f"--seed must be from 0 to {2**32 - 1}; got {self.budget.seed}")
-        if not self.models:
-            raise UserError("no model is named; give --model or --compare one")
-        if len(set(self.models)) != len(self.models):
-            raise UserError(f"--compare names a model twice: {', '.join(self.models)}")
-        for label in self.models:
-            self.build(label)
-
-    def build(self, label: str) -> DigitClassifier:
-        """The network of one of the models, untrained."""
-        spec = ModelSpec.parse(label, self.family)
-        return build(spec, DISTORTIONS[self.task.distortion], filters=self.budget.filters)
-
-    def to_json(self) -> dict[str, Any]:
-        """One flat dictionary."""
-        return {
-            **dataclasses.asdict(self.task),
-            "models": list(self.models),
-            "family": self.family,
-            **dataclasses.asdict(self.budget),
-        }
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Experiment":
-        """The inverse of `to_json`.
-
-        Raises:
-            KeyError: an entry is missing.
-        """
-        task = Task(**{field.name: values[field.name] for field in dataclasses.fields(Task)})
-        budget = Budget(**{field.name: values[field.name] for field in dataclasses.fields(Budget)})
-        return cls(task, budget, tuple(values["models"]), values["family"])
+        """Raises UserError for numbers that no machine has; what this one has is seen when it is used."""
+        if self.devices < 1 and self.devices != -1:
+            raise UserError(
+                f"this machine cannot be used as asked: --devices must be 1 or more, or -1 for all; got {self.devices}"
+            )
+        if self.nodes < 1:
+            raise UserError(f"this machine cannot be used as asked: --nodes must be 1 or more; got {self.nodes}")

@@ -1,54 +1,77 @@
 """How far the training of a model is: a bar in a terminal, a line now and then in a file or a pipe."""
 
 import sys
-from typing import Any
+from typing import Protocol
 
-import lightning as L
-from lightning.pytorch.callbacks import RichProgressBar
-
-from .module import TrainingModule
+import rich
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 
-class ModelProgressBar(RichProgressBar):
-    """Lightning's bar, which names the model rather than an epoch: the stream of batches has none.
+class Display(Protocol):
+    """Told of every step and of every validation."""
 
-    Args:
-        label: of the model.
-    """
+    def step(self, step: int) -> None: ...
 
-    def __init__(self, label: str) -> None:
-        super().__init__()
-        self.label = label
+    def validated(self, step: int, name: str, value: float) -> None: ...
 
-    @property
-    def total_train_batches(self) -> int:
-        """Of the whole training; Lightning counts what is left of it, but from the first step."""
-        return self.trainer.max_steps
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        return self.label
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        shown = super().get_metrics(trainer, pl_module)
-        return {name: value for name, value in shown.items() if name != "v_num"}
+    def close(self) -> None: ...
 
 
-class ProgressLines(L.Callback):
-    """A line after each validation.
+def display(label: str, steps: int, *, first: bool) -> Display:
+    """That of a model, which has so many steps to go in all; nothing is shown but by the first process."""
+    if not first:
+        return Silence()
+    return Bar(label, steps) if rich.get_console().is_terminal else Lines(label, steps)
 
-    Args:
-        label: of the model.
-    """
 
-    def __init__(self, label: str) -> None:
-        self.label = label
+class Silence:
+    """For the processes that train with the first one."""
 
-    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if trainer.is_global_zero:
-            assert isinstance(module, TrainingModule)
-            value = float(trainer.callback_metrics[module.monitored])
-            where = f"step {trainer.global_step:,} of {trainer.max_steps:,}"
-            is_error = module.monitored.endswith("error")
-            shown = f"error {100 * value:.1f} %" if is_error else f"loss {value:.3f}"
-            sys.stdout.write(f"{self.label}: {where}, validation {shown}\n")
-            sys.stdout.flush()
+    def step(self, step: int) -> None:
+        pass
+
+    def validated(self, step: int, name: str, value: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Bar:
+    """A bar from the first step to the last, whenever the run was resumed."""
+
+    def __init__(self, label: str, steps: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
+        self._bar = Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
+        self._task = self._bar.add_task(label, total=steps, last="")
+        self._bar.start()
+
+    def step(self, step: int) -> None:
+        self._bar.update(self._task, completed=step)
+
+    def validated(self, step: int, name: str, value: float) -> None:
+        self._bar.update(self._task, last=_shown(name, value))
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+class Lines:
+    """A line after each validation."""
+
+    def __init__(self, label: str, steps: int) -> None:
+        self._label, self._steps = label, steps
+
+    def step(self, step: int) -> None:
+        pass
+
+    def validated(self, step: int, name: str, value: float) -> None:
+        sys.stdout.write(f"{self._label}: step {step:,} of {self._steps:,}, {_shown(name, value)}\n")
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        pass
+
+
+def _shown(name: str, value: float) -> str:
+    return f"validation {name} {100 * value:.1f} %" if name == "error" else f"validation {name} {value:.3f}"

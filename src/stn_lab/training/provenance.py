@@ -1,12 +1,12 @@
 """Where a number comes from: device, date, versions, commit."""
 
 import datetime
+import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 
 import spatial_transformer
@@ -21,7 +21,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "versions": {
             "spatial_transformer": spatial_transformer.__version__,
             "torch": torch.__version__,
-            "lightning": lightning.__version__,
+            "lightning": importlib.metadata.version("lightning"),
             "python": platform.python_version(),
         },
         "commit": _commit(),

@@ -1,0 +1,127 @@
+"""`stn train`."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import UserError
+from ..runs.experiment import Experiment
+from ..runs.folder import RunFolder
+from ..tasks.data import Data
+from ..training.config import Budget, Machine
+from ..training.process import is_first_process
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train models, measure them, and write a report.
+
+    Everything goes into runs/NAME: config.json, results.json, report.html, and a folder per model with its logs,
+    checkpoints and pictures.
+    """
+
+    data: Data = field(default_factory=Data)
+    budget: Budget = field(default_factory=Budget)
+    machine: Machine = field(default_factory=Machine)
+    model: str = "st-cnn"
+    """fcn and cnn, the paper's, or resnet, for photographs; st-cnn, ... with a transformer in front, and st-cnn:tps to
+    name the family with it."""
+    compare: str = ""
+    """Several models under the same budget in one report, instead of --model: cnn,st-cnn."""
+    family: str = "affine"
+    """Of the transformers: translation, attention, rigid, similarity, affine, projective, piecewise-affine, tps,
+    bspline or velocity."""
+    looks: int = 1
+    """How often a transformer looks at what it has made and corrects itself, before it hands it over."""
+    name: str = ""
+    """Of the run; data, distortion and models by default."""
+    runs: Path = Path("runs")
+    """The folder that holds the runs."""
+    resume: bool = False
+    """Go on with the run of this name: finish what is not finished."""
+    overwrite: bool = False
+    """Write over the run of this name."""
+    profile: bool = False
+    """Print what share of a training step goes into making the data."""
+
+    def __call__(self) -> None:
+        experiment = self.experiment()
+        experiment.check()
+        self.machine.check()
+        folder = RunFolder(self.path(experiment))
+        if is_first_process():
+            self._check_folder(folder, experiment)
+        _train(self, folder, experiment)
+
+    def experiment(self) -> Experiment:
+        labels = [label.strip() for label in (self.compare or self.model).split(",")]
+        models = tuple(label for label in labels if label)
+        return Experiment(self.data, self.budget, models, self.family, self.looks)
+
+    def path(self, experiment: Experiment) -> Path:
+        if Path(self.name).name != self.name:
+            raise UserError(f"--name must be a plain name; got {self.name!r}. The folder around it is --runs")
+        default = "-".join([self.data.name, *experiment.models]).replace(":", "-")
+        return self.runs / (self.name or default)
+
+    def _check_folder(self, folder: RunFolder, experiment: Experiment) -> None:
+        if self.resume:
+            RunFolder.open(folder.path).expect(experiment)
+        else:
+            folder.check_free(overwrite=self.overwrite)
+
+
+def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
+    """What needs PyTorch; nothing is written for a run that cannot begin."""
+    from ..runs.run import build_model, train_run
+    from ..training.interruption import Interrupted
+    from ..training.machine import check_machine
+    from .report import write_pages
+
+    task = experiment.data.task()
+    if is_first_process():
+        sys.stdout.write(task.summary())
+    for label in experiment.models:
+        build_model(experiment, task, label)
+    check_machine(options.machine, experiment.budget.batch_size)
+    if is_first_process() and not options.resume:
+        RunFolder.create(folder.path, experiment, overwrite=options.overwrite)
+    try:
+        train_run(folder, experiment, options.machine, task)
+    except Interrupted as stop:
+        if is_first_process():
+            sys.stdout.write(f"Stopped after {stop.step} steps; go on with the same command and --resume.\n")
+        sys.exit(130)
+    except OSError as error:
+        raise UserError(
+            f"training stopped: {error}; what was there is intact: the same command with --resume goes on from there"
+        ) from error
+    if is_first_process():
+        sys.stdout.write(task.afterword())
+        _print_results(folder, profile=options.profile)
+        write_pages(folder)
+
+
+def _print_results(folder: RunFolder, *, profile: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "error %", "± s.e.", "parameters", "localiser", "steps", "ms/step", "seed")
+    shares = Table("model", "ms/step", "of which data", "share")
+    for label, result in folder.results().items():
+        step, data = result["ms_per_step"], result["data_ms_per_step"]
+        table.add_row(
+            label,
+            f"{result['error_percent']:.2f}",
+            f"{result['standard_error']:.2f}",
+            f"{result['parameters']:,}",
+            f"{result['localiser_parameters']:,}",
+            f"{result['steps']:,}",
+            f"{step:.1f}",
+            str(result["seed"]),
+        )
+        shares.add_row(label, f"{step:.1f}", f"{data:.1f}", f"{100 * data / step:.1f} %")
+    console = Console(highlight=False)
+    console.print(table)
+    if profile:
+        console.print(shares)

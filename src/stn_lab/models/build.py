@@ -1,0 +1,149 @@
+"""From the name of a model to the network, as wide as the comparison asks for."""
+
+import bisect
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+import spatial_transformer as st
+
+from ..errors import UserError
+from .classifier import DigitClassifier, cnn, fcn
+from .residual import residual
+from .spec import Canvas, ModelSpec
+
+FAMILIES: dict[str, Callable[[], st.Family]] = {
+    "translation": st.Translation,
+    "attention": st.Attention,
+    "rigid": st.Rigid,
+    "similarity": st.Similarity,
+    "affine": st.Affine,
+    "projective": st.Projective,
+    "piecewise-affine": functools.partial(st.PiecewiseAffine, control=(4, 4)),
+    "tps": st.ThinPlateSpline,
+    "bspline": functools.partial(st.BSpline, control=(4, 4)),
+    "velocity": functools.partial(st.Velocity, control=(4, 4)),
+}
+
+# The widths tried when a network is matched to another one's number of parameters.
+WIDTHS = range(4, 513)
+
+
+Builder = Callable[[int, tuple[int, int], int, int], nn.Module]
+CLASSIFIERS: dict[str, Builder] = {"fcn": fcn, "cnn": cnn, "resnet": residual}
+SMALLEST = 28  # pixels along each side of an image, for the networks of the paper
+
+
+def build(spec: ModelSpec, canvas: Canvas, *, filters: int) -> DigitClassifier:
+    """The network of a model, with as many parameters as the comparison allows.
+
+    The measure is the plain CNN with `filters` filters per layer on the same canvas; for residual networks the plain
+    residual network that begins with a quarter as many. Every other network is given the width that brings its total,
+    localisation network included, nearest to that: the paper compares networks of "approximately the same" size.
+
+    Args:
+        spec: which model.
+        canvas: says what the images and the answers are, and whether a transformer's output is pooled.
+        filters: of each convolution of the plain CNN, 32 to 64 in the paper.
+
+    Raises:
+        UserError: the measure is too small, for instance because the localisation network alone is larger; or the
+            images are too small.
+    """
+    if spec.network != "resnet" and min(canvas.size) < SMALLEST:
+        height, width = canvas.size
+        raise UserError(
+            f"{spec.label} needs images of {SMALLEST} pixels or more along each side, these have {height} x {width}; "
+            f"take --size {SMALLEST} or a resnet"
+        )
+    plain = "resnet" if spec.network == "resnet" else "cnn"
+    first = max(4, filters // 4) if plain == "resnet" else filters
+    if spec.network == plain and spec.family is None:
+        return _network(spec, canvas, first)
+
+    def size(width: int, like: ModelSpec = spec) -> int:
+        with torch.device("meta"):  # shapes without memory
+            return count_parameters(_network(like, canvas, width))
+
+    kind = {"cnn": "CNN", "resnet": "residual network"}[plain]
+    target = size(first, ModelSpec(plain, plain, None))
+    above = bisect.bisect_left(WIDTHS, target, key=size)
+    width = min(WIDTHS[max(above - 1, 0) : above + 1], key=lambda width: abs(size(width) - target))
+    if abs(size(width) - target) > 0.05 * target:
+        raise UserError(
+            f"--filters {filters} makes a {kind} of {target:,} parameters, which {spec.label} cannot match: "
+            f"its nearest size is {size(width):,}; take more filters"
+        )
+    return _network(spec, canvas, width)
+
+
+def _network(spec: ModelSpec, canvas: Canvas, width: int) -> DigitClassifier:
+    classifier = CLASSIFIERS[spec.network]
+    if spec.family is None:
+        return DigitClassifier(classifier(canvas.channels, canvas.size, width, canvas.classes))
+    warped, pool = _output(spec, canvas)
+    seen = (warped[0] // 2, warped[1] // 2) if pool else warped
+    transformer = _transformer(spec, canvas, warped)
+    return DigitClassifier(
+        classifier(canvas.channels * spec.transformers, seen, width, canvas.classes), transformer, pool
+    )
+
+
+def _output(spec: ModelSpec, canvas: Canvas) -> tuple[tuple[int, int], bool]:
+    """The size of a transformer's output, and whether that is pooled."""
+    if spec.crop is not None:
+        return (spec.crop, spec.crop), False
+    if spec.antialias and canvas.pool:
+        return (canvas.size[0] // 2, canvas.size[1] // 2), False
+    return canvas.size, canvas.pool
+
+
+def _transformer(
+    spec: ModelSpec, canvas: Canvas, size: tuple[int, int]
+) -> st.SpatialTransformer | st.ParallelTransformers:
+    assert spec.family is not None
+    localiser = functools.partial(_localiser, spec, canvas)
+    family = FAMILIES[spec.family]()
+    if spec.transformers > 1:
+        localisers = [localiser() for _ in range(spec.transformers)]
+        starts = _apart(spec.family, spec.transformers)
+        return st.ParallelTransformers(localisers, family, starts, size, mode=spec.mode, antialias=spec.antialias)
+    return st.SpatialTransformer(localiser(), family, size, mode=spec.mode, antialias=spec.antialias, steps=spec.looks)
+
+
+def _localiser(spec: ModelSpec, canvas: Canvas) -> nn.Module:
+    if spec.network == "resnet":
+        return st.ConvLocaliser(canvas.channels)
+    if spec.network == "cnn":
+        return st.PaperCNNLocaliser(canvas.channels, canvas.size)
+    if not spec.halved:
+        return st.PaperFCNLocaliser(canvas.channels, canvas.size)
+    height, width = canvas.size
+    localiser = st.PaperFCNLocaliser(canvas.channels, (height // 2, width // 2))
+    localiser.insert(0, nn.AvgPool2d(2))
+    return localiser
+
+
+@functools.cache
+def _apart(family: str, count: int) -> Tensor:
+    """(count, P) starts next to the identity: the whole image, moved sideways by up to 5 % of its width.
+
+    The paper starts all of them at the identity. Here they differ by the little that `ParallelTransformers` asks for.
+    """
+    with torch.device("cpu"):
+        at = st.target_points((8, 8)).flatten(1, 2)  # (1, 64, 2)
+        sideways = torch.tensor([0.1, 0.0]) * torch.linspace(-1, 1, count)[:, None, None]  # (count, 1, 2)
+        return st.fit_points(FAMILIES[family](), at.expand(count, -1, -1), at + sideways).float()
+
+
+def count_parameters(network: nn.Module) -> int:
+    """How many numbers training may change."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def count_localising_parameters(network: nn.Module) -> int:
+    """How many of them say where to look."""
+    groups = st.parameter_groups(network, lr=1.0, localiser_lr_scale=0.5)  # the two are told apart by their rates
+    return sum(p.numel() for group in groups if group["lr"] == 0.5 for p in group["params"])

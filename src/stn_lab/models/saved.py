@@ -1,0 +1,122 @@
+"""A trained model as two files: `spec.json` says all but its weights, which `weights.safetensors` holds."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ..errors import UserError
+from ..files import replacing, write_json
+from ..images.preprocessing import Preprocessing
+from .build import build
+from .classifier import DigitClassifier
+from .spec import Canvas, ModelSpec
+
+SPEC, WEIGHTS = "spec.json", "weights.safetensors"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class BuiltFor:
+    """What a network was built for, as read from a file: a `Canvas`."""
+
+    channels: int
+    size: tuple[int, int]
+    classes: int
+    pool: bool
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A trained model, ready to be used.
+
+    Attributes:
+        network: (N, C, H, W) images in 0 ... 1 to (N, classes) logits; in evaluation mode, on the CPU.
+        classes: their names, in the order of the logits.
+        preprocessing: from a file, or an image in memory, to what the network takes.
+        spec: all that `spec.json` says.
+    """
+
+    network: DigitClassifier
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    spec: dict[str, Any]
+
+
+def save(
+    folder: Path,
+    network: DigitClassifier,
+    spec: ModelSpec,
+    canvas: Canvas,
+    *,
+    filters: int,
+    classes: tuple[str, ...],
+    preprocessing: Preprocessing,
+) -> None:
+    """Write both files, each whole or not at all.
+
+    Args:
+        folder: of the model.
+        network: trained.
+        spec: what it is made of.
+        canvas: what it was built for.
+        filters: as given to `build`.
+        classes: names, in the order of the logits.
+        preprocessing: of the images that it has learnt from.
+    """
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    with replacing(folder / WEIGHTS) as unfinished:
+        save_file(weights, unfinished)
+    seen = BuiltFor(canvas.channels, canvas.size, canvas.classes, canvas.pool)
+    values = {
+        "format": FORMAT,
+        "model": asdict(spec),
+        "filters": filters,
+        "canvas": asdict(seen),
+        "classes": list(classes),
+        "preprocessing": asdict(preprocessing),
+    }
+    write_json(folder / SPEC, values)
+
+
+def load(folder: Path) -> SavedModel:
+    """A model that was saved.
+
+    Raises:
+        UserError: it is not there, damaged, of a later version, or its two files do not belong together.
+    """
+    spec = _read(folder / SPEC)
+    if spec.get("format") != FORMAT:
+        raise UserError(f"{folder / SPEC} has format {spec.get('format')}; this version reads {FORMAT}")
+    try:
+        canvas = BuiltFor(**spec["canvas"] | {"size": tuple(spec["canvas"]["size"])})
+        network = build(ModelSpec(**spec["model"]), canvas, filters=spec["filters"])
+        preprocessing = Preprocessing(**spec["preprocessing"])
+        classes = tuple(map(str, spec["classes"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / SPEC} is damaged ({type(error).__name__}: {error})") from error
+    _load_weights(network, folder / WEIGHTS)
+    return SavedModel(network.eval(), classes, preprocessing, spec)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: no trained model, or one that has not finished; see `stn train`") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error})") from error
+
+
+def _load_weights(network: DigitClassifier, path: Path) -> None:
+    try:
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; train the model again") from None
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} is damaged ({error})") from error
+    except RuntimeError as error:
+        raise UserError(f"{path} holds the weights of another model than {SPEC} beside it describes") from error

@@ -1,0 +1,73 @@
+"""Training a run: its models one after the other, under one budget, restartable at any moment."""
+
+from pathlib import Path
+
+import torch
+
+from ..models import saved
+from ..models.build import build
+from ..models.classifier import DigitClassifier
+from ..tasks.classification import ImageClassification
+from ..training.config import Machine
+from ..training.learn import learn
+from ..training.process import is_first_process
+from .experiment import Experiment
+from .folder import RunFolder
+from .pictures import Filmstrip, mean_per_class, save_pictures
+
+
+def build_model(experiment: Experiment, task: ImageClassification, label: str) -> DigitClassifier:
+    """The network of one of the models of a run, untrained.
+
+    Raises:
+        UserError: it is too large to be matched.
+    """
+    return build(experiment.spec(label), task.canvas, filters=experiment.budget.filters)
+
+
+def train_run(folder: RunFolder, experiment: Experiment, machine: Machine, task: ImageClassification) -> None:
+    """Train every model of a run that has no result yet, and write the results.
+
+    Args:
+        folder: receives logs, checkpoints, pictures and results.
+        experiment: what to train; the same that the folder was made for.
+        machine: where to train.
+        task: what is learnt.
+
+    Raises:
+        UserError: the machine cannot be used as asked.
+        Interrupted: Ctrl-C; everything is on disk, and another call goes on from there.
+    """
+    finished = folder.results()
+    for label in experiment.models:
+        if label not in finished:
+            train_model(label, folder, experiment, machine, task)
+
+
+def train_model(
+    label: str, folder: RunFolder, experiment: Experiment, machine: Machine, task: ImageClassification
+) -> None:
+    """Train one model, measure it at its best checkpoint, and write its result."""
+    torch.manual_seed(experiment.budget.seed)
+    network = build_model(experiment, task, label)
+    mean_before = mean_per_class(network, task)
+    film = Filmstrip(next(iter(task.validation))[0], experiment.budget.steps)
+    how = learn(task, network, folder.model(label), experiment.budget, machine, watchers=[film])
+    if is_first_process():  # one process measures and writes
+        save_pictures(folder.model(label) / "pictures.npz", network, task, film, mean_before)
+        _save(folder.model(label), network, experiment, task, label)
+        folder.add_result(label, {**task.measure(network), **how})
+
+
+def _save(
+    folder: Path, network: DigitClassifier, experiment: Experiment, task: ImageClassification, label: str
+) -> None:
+    saved.save(
+        folder,
+        network,
+        experiment.spec(label),
+        task.canvas,
+        filters=experiment.budget.filters,
+        classes=task.class_names,
+        preprocessing=task.preprocessing,
+    )

@@ -1,0 +1,233 @@
+"""`stn train --data` on somebody's images: small folders, few steps."""
+
+import errno
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import stn_lab
+from stn_lab.cli import main
+from stn_lab.training import checkpoint
+from stn_lab.training.loop import Loop
+
+NAMES = ("café & <b>", "tea")
+FEW = ["--steps", "6", "--batch-size", "4", "--validations", "2", "--filters", "48", "--accelerator", "cpu"]
+
+
+def stn(*arguments):
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two classes of twelve images in colour, 20 x 36 pixels, with a box around what is bright."""
+    root = tmp_path_factory.mktemp("my photographs") / "ünïcode"
+    random = np.random.default_rng(0)
+    lines = ["path,left,top,right,bottom"]
+    for number, name in enumerate(NAMES):
+        (root / name).mkdir(parents=True)
+        for k in range(12):
+            pixels = random.integers(0, 60, (36, 20, 3), dtype=np.uint8)
+            left, top = random.integers(0, 10), random.integers(0, 24)
+            pixels[top : top + 10, left : left + 10, number] += 180
+            Image.fromarray(pixels).save(root / name / f"{k}.png")
+            lines.append(f"{name}/{k}.png,{left},{top},{left + 10},{top + 10}")
+    (root / "boxes.csv").write_text("\n".join(lines), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    models = ["--compare", "resnet,st-resnet:attention"]
+    assert (
+        stn("train", "--data", folder, *FEW, *models, "--size", 32, "--runs", runs, "--name", "own", "--augment") == 0
+    )
+    return runs / "own"
+
+
+def test_a_folder_is_trained_on_measured_and_shown(run):
+    results = json.loads((run / "results.json").read_text())
+    assert list(results) == ["resnet", "st-resnet:attention"]
+    for result in results.values():
+        assert 0 <= result["error_percent"] <= 100
+        assert result["test_images"] >= 2
+    assert "box_overlap_mean" not in results["resnet"]
+    assert 0 < results["st-resnet:attention"]["box_overlap_mean"] < 1
+    assert 0 <= results["st-resnet:attention"]["boxes_found_percent"] <= 100
+    with np.load(run / "st-resnet-attention" / "pictures.npz", allow_pickle=False) as arrays:
+        assert arrays["images"].shape[1:] == (32, 32, 3)
+        assert tuple(arrays["class_names"]) == NAMES
+        assert arrays["mean_after"].shape == (2, 32, 32, 3)
+    page = (run / "report.html").read_text()
+    assert "café &amp; &lt;b&gt;" in page
+    assert "<b>" not in page
+    assert "--sweep" not in page
+
+
+def test_evaluate_finds_the_same(run, capfd):
+    assert stn("evaluate", run) == 0
+    text = capfd.readouterr().out
+    for result in json.loads((run / "results.json").read_text()).values():
+        assert text.count(f"{result['error_percent']:.2f}") >= 2
+    assert stn("evaluate", run, "--sweep", "rotation") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "--sweep turns, scales and moves digits" in line
+
+
+def test_a_run_that_is_killed_ends_in_the_same_bits(run, folder, tmp_path, monkeypatch):
+    flags = ["train", "--data", folder, *FEW, "--model", "st-resnet:attention", "--size", 32, "--augment"]
+    flags += ["--runs", tmp_path, "--name", "killed"]
+
+    def killing(loop, batches, learn=Loop._learn):
+        if loop.step == 5:
+            raise MemoryError
+        learn(loop, batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_learn", killing)
+        with pytest.raises(MemoryError):
+            stn(*flags)
+    assert stn(*flags, "--resume") == 0
+    resumed, whole = (
+        torch.load(path / "st-resnet-attention" / "last.ckpt", weights_only=True)["state_dict"]
+        for path in (tmp_path / "killed", run)
+    )
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_an_npz_of_flat_rows_is_trained_on(tmp_path):
+    random = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 24), ("valid", 8), ("test", 8)):
+        arrays[f"X_{split}"] = random.random((count, 1600), dtype=np.float32)
+        arrays[f"y_{split}"] = np.arange(count) % 3
+    np.savez(tmp_path / "clutter.npz", **arrays)
+    data = ["--data", tmp_path / "clutter.npz"]
+    assert stn("train", *data, *FEW, "--model", "st-cnn", "--class-weights", "--runs", tmp_path / "runs") == 0
+    config = json.loads((tmp_path / "runs" / "clutter-st-cnn" / "config.json").read_text())
+    assert config["class_weights"] is True
+    assert "distortion" not in config
+    result = json.loads((tmp_path / "runs" / "clutter-st-cnn" / "results.json").read_text())["st-cnn"]
+    assert result["test_images"] == 8
+
+
+def test_weights_make_every_class_count_the_same():
+    from types import SimpleNamespace
+
+    from stn_lab.images import Augmentation, Preprocessing
+    from stn_lab.tasks.own_images import OwnImages
+
+    labels = torch.tensor([0] * 6 + [1] * 2)
+
+    class Images(list):
+        def counts(self, classes):
+            return labels.bincount(minlength=classes)
+
+    data = SimpleNamespace(classes=("a", "b"), preprocessing=Preprocessing((4, 4)), train=Images(range(8)))
+    task = OwnImages(data, Augmentation(), weighted=True)
+    assert task.weights.tolist() == pytest.approx([8 / 12, 8 / 4])
+    assert task.weights[labels].mean() == 1
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_from_there(folder, tmp_path, capfd, monkeypatch):
+    flags = ["train", "--data", folder, *FEW, "--model", "resnet", "--size", 32, "--runs", tmp_path, "--name", "full"]
+    save = checkpoint.save
+
+    def full(path, state):
+        if state["global_step"] == 6:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        save(path, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", full)
+        assert stn(*flags) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "No space left on device" in line
+    assert "--resume" in line
+    assert not list(tmp_path.rglob("*.part"))
+    assert stn(*flags, "--resume") == 0
+    assert json.loads((tmp_path / "full" / "results.json").read_text())["resnet"]["steps"] == 6
+
+
+def test_images_that_turn_out_to_be_damaged_are_listed_at_the_end(tmp_path, capfd):
+    random = np.random.default_rng(0)
+    for name in "ab":
+        (tmp_path / "data" / "train" / name).mkdir(parents=True)
+        for split in ("train", "val", "test"):
+            (tmp_path / "data" / split / name).mkdir(parents=True, exist_ok=True)
+            for k in range(3):
+                pixels = random.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "data" / split / name / f"{k}.png")
+    damaged = tmp_path / "data" / "train" / "a" / "1.png"
+    content = bytearray(damaged.read_bytes())
+    content[200:260] = bytes(60)  # whole to look at, but not to decode
+    damaged.write_bytes(content)
+    assert stn("train", "--data", tmp_path / "data", *FEW, "--model", "resnet", "--runs", tmp_path / "runs") == 0
+    text = capfd.readouterr().out
+    assert "skipped 1 image:" in text
+    assert str(damaged) in text
+
+
+@pytest.mark.parametrize(
+    ("made", "flags", "message"),
+    [
+        ((), [], "data is empty"),
+        (("a",), [], "one class only"),
+        (("a", "b"), ["--model", "cnn", "--size", "20"], "needs images of 28 pixels or more"),
+        (("a", "b"), ["--size", "0"], "--size must be from 1"),
+    ],
+)
+def test_what_cannot_be_learnt_is_one_line_and_leaves_no_run(made, flags, message, tmp_path, capfd):
+    (tmp_path / "data").mkdir()
+    for name in made:
+        (tmp_path / "data" / name).mkdir()
+        for k in range(5):
+            Image.new("L", (30, 30), 10 * k).save(tmp_path / "data" / name / f"{k}.png")
+    assert stn("train", "--data", tmp_path / "data", *FEW, *flags, "--runs", tmp_path / "runs") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_data_that_is_not_there_is_named_with_what_there_is(tmp_path, capfd):
+    assert stn("train", "--data", "letters", "--runs", tmp_path) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line == "stn: unknown data 'letters': neither digits nor mnist, nor a folder or file that is there"
+
+
+def test_other_images_are_evaluated_on_without_a_trace(run, tmp_path, capfd):
+    for name in NAMES:
+        (tmp_path / "other" / name).mkdir(parents=True)
+        for k in range(3):
+            Image.new("RGBA", (50, 70), (10 * k, 200, 0, 255)).save(tmp_path / "other" / name / f"{k}.png")
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    assert stn("evaluate", run, "--data", tmp_path / "other") == 0
+    text = capfd.readouterr().out
+    assert text.count("50.00") == 2  # all images alike, two classes
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    (tmp_path / "other" / NAMES[0]).rename(tmp_path / "other" / "coffee")
+    assert stn("evaluate", run, "--data", tmp_path / "other") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "classes that were not learnt: 'coffee'" in line
+    assert stn("evaluate", run, "--data", tmp_path / "other", "--sweep", "scale") == 2
+
+
+def test_a_transformer_may_look_twice(folder, tmp_path, capfd):
+    flags = ["train", "--data", folder, *FEW, "--model", "st-resnet", "--size", 32, "--runs", tmp_path, "--name", "two"]
+    assert stn(*flags, "--looks", 2) == 0
+    assert stn_lab.load(tmp_path / "two").network.transformer.steps == 2
+    assert stn(*flags, "--looks", 3, "--resume") == 2
+    assert "looks: 2 then, 3 now" in capfd.readouterr().err
+    assert stn(*flags, "--looks", 0, "--overwrite") == 2
+    config = json.loads((tmp_path / "two" / "config.json").read_text())
+    del config["looks"]  # as earlier runs have it
+    (tmp_path / "two" / "config.json").write_text(json.dumps(config))
+    assert stn(*flags, "--resume") == 0

@@ -1,0 +1,85 @@
+"""The command line itself: it knows every verb, and imports none before it is called."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from stn_lab.cli import main
+from stn_lab.commands import VERBS
+
+HEAVY = ("torch", "lightning", "matplotlib", "sklearn", "numpy")
+
+
+def test_help_says_of_each_verb_what_the_verb_says_of_itself(capfd):
+    main(["--help"])
+    text = capfd.readouterr().out
+    for name, verb in VERBS.items():
+        options = getattr(import_module(verb.module), verb.options)
+        assert options.__doc__.splitlines()[0] == verb.summary
+        assert f"  {name} " in text
+        assert verb.summary in text
+
+
+def test_no_command_is_help(capfd):
+    main([])
+    assert "usage: stn COMMAND" in capfd.readouterr().out
+
+
+def test_an_unknown_verb_is_named_with_those_that_there_are(capfd):
+    with pytest.raises(SystemExit) as stop:
+        main(["trian"])
+    assert stop.value.code == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line == f"stn: unknown command 'trian'; choose from {', '.join(VERBS)}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["reproduce", "--help"],
+        ["bench", "--help"],
+        ["train", "--steps", "0"],
+        ["train", "--model", "vgg"],
+        ["train", "--family", "warp"],
+        ["train", "--compare", "cnn,cnn"],
+        ["train", "--name", "../x"],
+        ["train", "--devices", "0"],
+        ["train", "--distortion", "Q"],
+        ["train", "--resume", "--name", "there-is-none"],
+        ["evaluate", "there-is-none"],
+        ["bench", "--repeats", "1"],
+        ["train", "--data", "there-is-none"],
+        ["train", "--patience", "-1"],
+    ],
+    ids=" ".join,
+)
+def test_what_can_be_said_at_once_is_said_before_anything_large_is_imported(arguments, tmp_path):
+    code = (
+        "import sys; from stn_lab.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        f"found = [name for name in {HEAVY} if name in sys.modules]\n"
+        "assert not found, found"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "flags", [["table9"], ["table1", "--rows", "ST-RNN"], ["table1", "--budget", "huge"], ["--list"]]
+)
+def test_tables_are_known_without_lightning_and_matplotlib(flags, tmp_path):
+    code = (
+        "import sys; from stn_lab.cli import main\n"
+        "try: main(['reproduce', *sys.argv[1:]])\n"
+        "except SystemExit: pass\n"
+        "found = [name for name in ('lightning', 'matplotlib', 'sklearn', 'tensorboard') if name in sys.modules]\n"
+        "assert not found, found"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

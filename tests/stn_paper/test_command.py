@@ -1,0 +1,149 @@
+"""`stn reproduce` as a person types it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from stn_lab.cli import main
+from stn_paper.tables import TABLES
+
+
+@pytest.fixture
+def where(tmp_path):
+    return ["--results", tmp_path / "results", "--page", tmp_path / "page.md", "--runs", tmp_path / "runs"]
+
+
+def stn(*arguments):
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+def test_list_names_every_table_row_column_and_budget(capfd):
+    assert stn("reproduce", "--list") == 0
+    text = capfd.readouterr().out
+    for name, table in TABLES.items():
+        words = [name, *table.columns, *(row.name for row in table.rows), *table.budgets]
+        assert all(word in text for word in words)
+
+
+def test_a_smoke_test_leaves_results_that_compare_leaves_out(where, tmp_path, capfd):
+    command = ["reproduce", "table1", "--budget", "smoke", "--rows", "FCN,ST-FCN-Aff", "--columns", "R", *where]
+    assert stn(*command) == 0
+    names = {path.name for path in (tmp_path / "results" / "table1").iterdir()}
+    assert names == {"FCN--R--smoke--seed0.json", "ST-FCN-Aff--R--smoke--seed0.json"}
+    result = json.loads((tmp_path / "results" / "table1" / "FCN--R--smoke--seed0.json").read_text())
+    assert {"error_percent", "standard_error", "steps", "batch_size", "seconds", "device", "versions", "commit"} <= set(
+        result
+    )
+    capfd.readouterr()
+    assert stn(*command) == 0
+    assert "[1/" not in capfd.readouterr().out
+    assert stn("reproduce", "--compare", "--json", *where) == 0
+    assert json.loads(capfd.readouterr().out) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "name a table: table1"),
+        (["table9"], "unknown table 'table9'; choose from table1"),
+        (["table1", "--rows", "ST-RNN"], "unknown row 'ST-RNN'; choose from FCN, CNN"),
+        (["table1", "--columns", "Q"], "unknown column 'Q'; choose from R, RTS"),
+        (["table1", "--budget", "huge"], "table1 has no budget 'huge'; choose from smoke, quick"),
+        (["table1", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["table1", "--seeds", "1000000000"], "--seeds must be 1 or more, and at most 1000"),
+        (["table1", "--devices", "-3"], "cannot be used as asked"),
+        (["all", "nonsense"], "unknown table 'nonsense'"),
+        (["all", "--budget", "huge"], "has no budget 'huge'"),
+        (["table1", "clutter", "--rows", "ST-FCN-Proj", "--columns", "TC"], "none of these tables has a cell"),
+        (["table1", "--json"], "--json goes with --compare"),
+        (["--compare"], "there is no folder"),
+        (["--page-only"], "there is no folder"),
+    ],
+)
+def test_what_is_unknown_is_named_with_what_there_is(flags, message, where, tmp_path, capfd):
+    assert stn("reproduce", *flags, *where) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert message in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_compare_shows_the_tables_that_are_named(where, tmp_path, capfd):
+    (tmp_path / "results").mkdir()
+    assert stn("reproduce", "table1", "--compare", *where) == 0
+    assert stn("reproduce", "nonsense", "--compare", *where) == 2
+    assert "unknown table 'nonsense'" in capfd.readouterr().err
+
+
+def test_results_that_cannot_be_written_are_noticed_before_training(where, tmp_path, capfd):
+    (tmp_path / "results").touch()
+    assert stn("reproduce", "table1", "--budget", "smoke", *where) == 2
+    assert "results cannot be written" in capfd.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_data_without_network_is_one_line(where, tmp_path, monkeypatch, capfd):
+    from stn_lab.digits import mnist
+
+    monkeypatch.setenv("STN_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(mnist, "SOURCE", "http://127.0.0.1:9/")  # nothing listens there
+    assert stn("reproduce", "table1", "--rows", "FCN", "--columns", "R", *where) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "set STN_DATA" in line
+
+
+def in_a_process(*arguments):
+    """A command of 400 steps or so, long enough to be stopped."""
+    code = (
+        "import dataclasses, sys; from stn_paper.tables import TABLES; t = TABLES['table1'];"
+        "b = {**t.budgets, 'smoke': dataclasses.replace(t.budgets['smoke'], steps=400, validations=20)};"
+        "TABLES['table1'] = dataclasses.replace(t, budgets=b);"
+        "from stn_lab.cli import main; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_a_command_that_is_stopped_goes_on_from_there(stop, where, tmp_path):
+    command = ["reproduce", "table1", "--budget", "smoke", "--rows", "FCN", "--columns", "R", *where]
+    process = in_a_process(*command)
+    last = tmp_path / "runs" / "reproduce" / "table1" / "FCN--R--smoke--seed0" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not last.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(stop)
+    text, _ = process.communicate(timeout=60)
+    result = tmp_path / "results" / "table1" / "FCN--R--smoke--seed0.json"
+    assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL), text
+    assert not result.exists()
+    resumed = torch.load(last, weights_only=True)["global_step"]
+    process = in_a_process(*command)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, text
+    assert json.loads(result.read_text())["steps"] == 400
+    assert resumed > 0
+    assert f"step {resumed:,} of 400" not in text, "it did not go on from the checkpoint"
+
+
+def test_processes_of_torchrun_share_the_cells(where, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    command += ["-m", "stn_lab.cli", "reproduce", "table1", "--budget", "smoke", "--rows", "FCN", *where]
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "results" / "table1").iterdir())) == 4
+    assert done.stdout.count("] table1 FCN--") == 4, "a cell ran twice"
+    shutil.rmtree(tmp_path / "results")
