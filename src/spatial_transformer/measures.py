@@ -1,15 +1,15 @@
 """Similarity measures between two images: how well a warped image matches a fixed one.
 
-Each takes two images (N, C, ...), returns (N,) values, lower is better, and is differentiable in both. Half precision is
-computed, and returned, in float32. None knows the unit of intensities: what counts as flat follows from the precision of
-the images and their own size.
+Each takes two images (N, C, ...), returns (N,) values, lower is better, and is differentiable in both. Half precision
+is computed, and returned, in float32. None knows the unit of intensities: what counts as flat follows from the
+precision of the images and their own size.
 
 | measure | blind to | for |
 |---|---|---|
 | `mse` | nothing | images of one source |
 | `ncc` | gain and offset of the whole image | another exposure |
 | `local_ncc` | gain and offset that vary over the image | uneven light, bias fields |
-| `mutual_information` | any one-to-one change of intensities, inversion and outliers too | another modality |
+| `mutual_information` | any one-to-one change of intensities, inversion too; outliers | another modality |
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Measure = Callable[[Tensor, Tensor], Tensor]
 
 # What varies by less than so many times the rounding of its values is flat: an interpolated constant does, by a few.
 ROUNDINGS = 4
-# `intensity_range` leaves this share of the pixels aside at each end, and then reaches out by that part of what is left.
+# `intensity_range` leaves this share of the pixels aside at each end, and then reaches out by that part of the rest.
 TAIL, REACH = 0.01, 0.5
 
 
@@ -119,8 +119,9 @@ def local_ncc(warped: Tensor, fixed: Tensor, *, window: int = 9) -> Tensor:
 def mutual_information(warped: Tensor, fixed: Tensor, *, bins: int = 32) -> Tensor:
     """Minus the mutual information of the intensities: how well one image's tell the other's.
 
-    Intensities are sorted softly into bins (cubic B-spline windows over the `intensity_range` of each image), so that the
-    joint histogram has a gradient. Outliers, such as hot pixels, are counted in the bins at the ends, without a gradient.
+    Intensities are sorted softly into bins (cubic B-spline windows over the `intensity_range` of each image), so that
+    the joint histogram has a gradient. Outliers, such as hot pixels, are counted in the bins at the ends, without a
+    gradient.
 
     Args:
         warped: (N, C, H, W) or (N, C, D, H, W).
