@@ -48,8 +48,9 @@ class Kernel(ABC):
 
         Args:
             distance: position of the point minus that of the pixel, in pixels, any shape; within `support`. At a kink
-                the derivative should be that from the right at distances below zero and above: at a whole position the
-                gradient is then that of the cell to the right, as with every kernel here.
+                within the support the derivative should be the mean of the slopes on both sides, as of `abs` and
+                `torch.maximum`, not that of one side, as of `clamp` and `torch.where`: a mirrored image then has the
+                mirrored gradient. At the ends of the support the mean is taken for you.
 
         Returns:
             Weights of the same shape. Autograd differentiates them; parameters of the kernel may be learnt.
@@ -75,31 +76,31 @@ class Kernel(ABC):
         return None
 
     @final
-    def taps(self, position: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def taps(self, position: Tensor, rounding: float = 0.0) -> tuple[Tensor, list[Tensor]]:
         """The pixels that positions touch along an axis.
 
         Args:
             position: (...) in pixels.
+            rounding: how far off positions may be, in pixels.
 
         Returns:
             The index of the first one, (...) whole numbers in floating point, and a weight (...) for it and each of
             the pixels that follow.
         """
         support = checks.positive("support", self.support)
-        # The first pixel that is nearer than the support. For whole supports without a sum that could round up.
-        below = position.floor() - support if float(support).is_integer() else (position - support).floor()
-        first = below.detach() + 1
-        weights = [self._within(position - (first + tap)) for tap in range(math.ceil(2 * support))]
+        first = (position.detach() - (support + rounding)).ceil()
+        count = math.floor(2 * support) + 1
+        weights = [self._counted(position - (first + tap), support, rounding) for tap in range(count)]
         if self.normalise:
             total = torch.stack(weights).sum(dim=0)
             weights = [weight / total for weight in weights]
         return first, weights
 
-    def _within(self, distance: Tensor) -> Tensor:
-        if float(2 * self.support).is_integer():  # every tap is within the support
-            return self.weight(distance)
-        inside = distance.abs() <= self.support  # the last tap may not be
-        return torch.where(inside, self.weight(torch.where(inside, distance, 0)), 0)
+    def _counted(self, distance: Tensor, support: float, rounding: float) -> Tensor:
+        """The weights of pixels; of one at the very end of the support the mean of what is on both sides of the end."""
+        behind = distance.detach().abs() - support
+        weight = self.weight(torch.where(behind <= rounding, distance, 0))
+        return torch.where(behind < -rounding, weight, torch.where(behind <= rounding, weight / 2, 0))
 
 
 @final
@@ -124,8 +125,7 @@ class Linear(Kernel):
     support: ClassVar[float] = 1.0
 
     def weight(self, distance: Tensor) -> Tensor:
-        # Not 1 - |d|, whose derivative at 0 is the mean of both sides: a point on a pixel belongs to the cell after it.
-        return torch.where(distance < 0, 1 + distance, 1 - distance)
+        return 1 - distance.abs()
 
     def polynomials(self) -> np.ndarray:
         return np.array([[1.0, -1.0], [0.0, 1.0]])

@@ -225,9 +225,9 @@ from spatial_transformer.ops.resample import triton_kernels
 types = {name: "*fp32" for name in ("image", "samples", "source", "direction", "numbers", "result")}
 types |= {name: "i64" for name in ("index", "channels", "count", "result_step")} | {"index": "*i64", "scale": "*fp64"}
 types |= {name: ("i64",) * 5 for name in ("steps", "samples_step", "source_step", "direction_step")}
-types |= {name: ("i32",) * 3 for name in ("size", "margin", "target")}
+types |= {name: ("i32",) * 3 for name in ("size", "margin", "target")} | {"rounding": ("fp32",) * 3}
 constants = {"dims": 3, "taps": 2, "kind": 0, "rules": (0, 2, 3), "unrolled": 8, "tile_of_channels": 4, "wide": False}
-constants |= {"block": 128, "target": None}
+constants |= {"block": 128, "target": None, "sides": 8}
 for name in ("pull", "push", "slope"):
     kernel = getattr(triton_kernels, name)
     known = {argument: value for argument, value in constants.items() if argument in kernel.arg_names}

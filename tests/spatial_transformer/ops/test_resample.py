@@ -165,15 +165,15 @@ SQUARES = torch.tensor([[[[0.0, 1.0, 4.0, 9.0]]]])
 @pytest.mark.parametrize(
     ("padding", "slopes"),
     [
-        ("zeros", [1.0, 3.0, 5.0, -9.0]),
-        ("border", [1.0, 3.0, 5.0, 0.0]),
-        ("reflection", [1.0, 3.0, 5.0, 0.0]),
-        ("wrap", [1.0, 3.0, 5.0, -9.0]),
-        (10.0, [1.0, 3.0, 5.0, 1.0]),
+        ("zeros", [0.5, 2.0, 4.0, -2.0]),
+        ("border", [0.5, 2.0, 4.0, 2.5]),
+        ("reflection", [0.5, 2.0, 4.0, 2.5]),
+        ("wrap", [-4.0, 2.0, 4.0, -2.0]),
+        (10.0, [-4.5, 2.0, 4.0, 3.0]),
     ],
     ids=str,
 )
-def test_gradient_at_a_whole_pixel_is_the_forward_difference(padding, slopes):
+def test_gradient_at_a_whole_pixel_is_the_central_difference(padding, slopes):
     # Equation 7 of the paper, read literally, would give the pixels themselves: 0, 1, 4, 9.
     points = st.target_points((1, 4)).flatten(1, 2).requires_grad_()
     read = resample(SQUARES, points, mode="bilinear", padding=padding)
@@ -183,14 +183,16 @@ def test_gradient_at_a_whole_pixel_is_the_forward_difference(padding, slopes):
 
 
 @pytest.mark.parametrize("size", [(8, 4), (2, 4, 8)], ids=str)  # powers of two: torch's arithmetic is exact there too
-def test_gradient_at_whole_pixels_agrees_with_torch(size):
+def test_gradient_at_whole_pixels_is_the_mean_of_torch_s_there_and_in_the_mirror(size):
     image = testing.random_image(size, dtype=torch.float64)
     points = st.target_points(size, dtype=torch.float64).repeat(2, *[1] * (len(size) + 1)).requires_grad_()
     cotangent = testing.random_image(size, dtype=torch.float64, seed=1)
     ours = resample(image, points.flatten(1, -2), mode="bilinear", padding="zeros").unflatten(2, size)
-    theirs = F.grid_sample(image, points, align_corners=False)
-    actual, expected = (torch.autograd.grad(read, points, cotangent)[0] for read in (ours, theirs))
-    close(actual, expected)
+    axes = tuple(range(1, len(size) + 1))
+    there = torch.autograd.grad(F.grid_sample(image, points, align_corners=False), points, cotangent)[0]
+    mirrored = F.grid_sample(image.flip([axis + 1 for axis in axes]), points, align_corners=False)
+    (mirror,) = torch.autograd.grad(mirrored, points, cotangent.flip([axis + 1 for axis in axes]))
+    close(torch.autograd.grad(ours, points, cotangent)[0], (there - mirror.flip(axes)) / 2)
 
 
 @pytest.mark.parametrize("size", [(3, 4), (1, 3), (2, 3, 2)], ids=str)

@@ -71,10 +71,9 @@ def _run(
     padding: tuple[str | float, ...],
     index: Tensor | None,
 ) -> Tensor:
-    if image.dtype != source.dtype:
-        wide = torch.promote_types(image.dtype, source.dtype)
-        return _run(image.to(wide), source.to(wide), target, kernel, padding, index).to(image.dtype)
-    prepared, margins = kernel.prepare(image, padding)
+    narrow, wide, rounding = image.dtype, torch.promote_types(image.dtype, source.dtype), torch.finfo(source.dtype).eps
+    prepared, margins = kernel.prepare(image.to(wide), padding)
+    source = source.to(wide)
     if not target:
         source = readable(source)  # once, rather than in every operator
     images, sets = prepared.shape[0], source.shape[0]
@@ -85,4 +84,4 @@ def _run(
             source = source.expand(images, -1, -1)
     how = how_to_read(kernel, padding, margins)
     assert how is not None
-    return operators.pull(prepared, source, how, index=index, target=target)
+    return operators.pull(prepared, source, how._replace(rounding=rounding), index=index, target=target).to(narrow)

@@ -113,7 +113,7 @@ class Cells(ABC):
         )
         self.kernel.spill(choose(wanted, self._offset(x, y), 0).to(I64), self.taps.places)
         fractions = [choose(wanted, fraction, 0) for fraction in places.fractions]
-        self.taps.weights.weigh(fractions, direction, [None, None])
+        self.taps.weights.weigh(fractions, direction, [None, None], places.share)
         gradients = [choose(wanted, gradient, 0) for gradient in self._gradients_of(m, group)]
         self._add([self.taps.weights.of(tap) for tap in range(self.variant.total)], gradients)
 

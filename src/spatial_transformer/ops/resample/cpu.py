@@ -244,6 +244,7 @@ def _plan(
         scale=scale,
         shift=shift,
         fill=how.fill,
+        rounding=how.roundings(size)[::-1],
         table=table.data_ptr(),
     )
     writes_all = variant.layout == PACKED or (variant.layout == CELLS and not any(how.padding))
@@ -261,6 +262,7 @@ def _variant(
     large = sum((n - 1) * step for n, step in zip(size, image.stride[2:], strict=True)) >= 2**31
     reads_planes = layout == PLANES and operation != "push" and not double
     gathers = reads_planes and not large and compiled.gathers()
+    order = directional + (operation == "slope")  # of the derivatives that are taken
     fit = reads_planes and len(size) == 2 and image.stride[-1] == 1 and not directional
     return Variant(
         double=double,
@@ -269,6 +271,7 @@ def _variant(
         taps=how.taps,
         kind=kind,
         directional=directional,
+        sides=how.sides(order),
         layout=layout,
         block=block,
         strips=fit and strips.pay(how.taps, kind, channels, gathers=gathers),

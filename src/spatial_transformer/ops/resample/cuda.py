@@ -117,7 +117,8 @@ def _run(
         "source_step": source.stride(),
         "direction_step": None if direction is None else direction.stride(),
     }
-    constants = _constants(image.shape[1], flat.shape[2], source, target, how)
+    order = (name == "slope") + (direction is not None)  # of the derivatives that are taken
+    constants = _constants(image.shape[1], flat.shape[2], source, target, how, order)
     _launch(name, len(source), {**tensors, **steps, **_sizes(image, flat, target, how), **own, **constants})
 
 
@@ -125,13 +126,16 @@ def _sizes(image: Tensor, flat: Tensor, target: Sequence[int], how: How) -> dict
     return {
         "size": _x_first(image.shape[2:]),
         "margin": _x_first(how.margin),
+        "rounding": _x_first(how.roundings(image.shape[2:])),
         "target": _x_first(target) if target else None,
         "channels": flat.shape[1],
         "count": flat.shape[2],
     }
 
 
-def _constants(channels: int, count: int, source: Tensor, target: Sequence[int], how: How) -> dict[str, Any]:
+def _constants(
+    channels: int, count: int, source: Tensor, target: Sequence[int], how: How, order: int
+) -> dict[str, Any]:
     """What kernels are compiled for."""
     dims = len(how.padding)
     kind = triton_kernels.POINTS
@@ -141,6 +145,7 @@ def _constants(channels: int, count: int, source: Tensor, target: Sequence[int],
         "dims": dims,
         "taps": how.taps,
         "kind": kind,
+        "sides": how.sides(order),
         "rules": _x_first(how.padding),
         "unrolled": how.taps**dims if how.taps**dims <= UNROLLED else how.taps**2,
         "tile_of_channels": min(CHANNELS, triton.next_power_of_2(max(1, channels))),
@@ -185,7 +190,7 @@ def _fixed_point(samples: Tensor, direction: Tensor | None, size: Sequence[int],
     return torch.where(bound.isfinite(), scale, math.nan)
 
 
-def _x_first(numbers: Sequence[int]) -> tuple[int, ...]:
+def _x_first(numbers: Sequence[Any]) -> tuple[Any, ...]:
     """Three numbers, x first; the last one of two stands for z as well."""
     turned = tuple(numbers)[::-1]
     return turned if len(turned) == 3 else (*turned, turned[-1])

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.polynomial import Polynomial
 from torch import Tensor
 
 from ...boundary import fill_value
@@ -26,31 +27,60 @@ class How(NamedTuple):
         margin: pixels around each axis that are not part of the image, in the order of its size.
         padding: index in `RULES` for each axis of the size.
         fill: what stands outside along the axes that are filled.
+        rounding: how far off a position may be, in pixels for each pixel of an axis; what is nearer to the end of a
+            cell is on it.
     """
 
     table: Sequence[float]
     margin: Sequence[int]
     padding: Sequence[int]
     fill: float
+    rounding: float = 0.0
 
     @classmethod
-    def of(cls, table: Sequence[float], margin: Sequence[int], padding: Sequence[int], fill: float) -> "How":
+    def of(cls, table: Sequence[float], margin: Sequence[int], padding: Sequence[int], *numbers: float) -> "How":
         """From lists, which the dispatcher makes of tuples: this one can be hashed."""
-        return cls(tuple(table), tuple(margin), tuple(padding), fill)
+        return cls(tuple(table), tuple(margin), tuple(padding), *numbers)
 
     @property
     def taps(self) -> int:
         return round(len(self.table) ** 0.5)
 
-    def weigh(self, position: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """What `Kernel.taps` returns for positions in pixels."""
-        taps = self.taps
-        centre = (position.floor() if taps % 2 == 0 else (position - 0.5).floor() + 1).detach()
+    @property
+    def low(self) -> float:
+        """The fraction at which a cell begins: cells lie between pixels, or for odd numbers of taps around them."""
+        return 0.0 if self.taps % 2 == 0 else -0.5
+
+    def sides(self, order: int) -> int:
+        """From how many cells a position is read that lies where cells meet, for derivatives up to an order.
+
+        1 if they agree in both cells; one tap is copied from one pixel, the one at floor(x + 0.5). If they jump along
+        one axis at a time 2 do, to the right and to the left along all axes; if along several, those along each axis.
+        """
+        smoothness = _smoothness(tuple(self.table))
+        if self.taps == 1 or order <= smoothness:
+            return 1
+        return 2 if order < 2 * (smoothness + 1) else 2 ** len(self.padding)
+
+    def weigh(self, position: Tensor, rounding: float, *, order: int) -> tuple[Tensor, list[Tensor]]:
+        """What `Kernel.taps` returns for positions in pixels, right for derivatives up to an order."""
+        centre = (position.detach() + (rounding - self.low)).floor()
         fraction = position - centre
+        first, right = centre - (self.taps - 1) // 2, self._polynomials(fraction)
+        if self.sides(order) == 1:
+            return first, right
+        # Where two cells meet, the mean of both; the one to the left begins with the pixel before.
+        on_end, left = fraction <= self.low + rounding, self._polynomials(fraction + 1)
+        nothing = torch.zeros_like(fraction)
+        pairs = zip([*left, nothing], [nothing, *right], strict=True)
+        return first - 1, [torch.where(on_end, (one + other) / 2, other) for one, other in pairs]
+
+    def _polynomials(self, fraction: Tensor) -> list[Tensor]:
+        """The weight of each tap."""
+        taps = self.taps
         rows = [self.table[taps * tap : taps * (tap + 1)] for tap in range(taps)]
         # A constant weight is written so that it has a gradient of zero rather than none.
-        weights = [functools.reduce(lambda sum_, c: sum_ * fraction + c, row[::-1], 0 * fraction) for row in rows]
-        return centre - (taps - 1) // 2, weights
+        return [functools.reduce(lambda sum_, c: sum_ * fraction + c, row[::-1], 0 * fraction) for row in rows]
 
     def to_pixels(self, size: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Scale and shift from normalised coordinates to pixels for each axis of an image with margins, x first."""
@@ -58,9 +88,29 @@ class How(NamedTuple):
         shift = [(n - 1) / 2 + margin for n, margin in zip(inner, self.margin, strict=True)]
         return tuple(n / 2 for n in inner[::-1]), tuple(shift[::-1])
 
+    def roundings(self, size: Sequence[int]) -> tuple[float, ...]:
+        """How far off a position may be along each axis of an image with margins, in pixels."""
+        return tuple(self.rounding * (n - 2 * margin) for n, margin in zip(size, self.margin, strict=True))
+
     def numbers(self, dtype: torch.dtype) -> Tensor:
         """(3 taps taps + 1,) the table, that of its first and of its second derivative, and the value that fills."""
         return _numbers(tuple(self.table), self.fill, dtype)
+
+
+@constant_when_compiled
+@functools.lru_cache(maxsize=64)
+def _smoothness(table: tuple[float, ...]) -> int:
+    """How often the weights can be differentiated without a jump from cell to cell; -1 if they jump themselves."""
+    taps = round(len(table) ** 0.5)
+    low = 0.0 if taps % 2 == 0 else -0.5
+    rows = [Polynomial(table[taps * tap : taps * (tap + 1)]) for tap in range(taps)]
+    for order in range(taps):
+        # A pixel is tap t of the cell to the right, and tap t + 1 of the one to the left.
+        right = np.array([0.0, *(row.deriv(order)(low) for row in rows)])
+        left = np.array([*(row.deriv(order)(low + 1) for row in rows), 0.0])
+        if not np.allclose(left, right, rtol=0, atol=1e-9 * max(1, np.abs(table).max())):
+            return order - 1
+    return taps
 
 
 @functools.lru_cache(maxsize=64)

@@ -41,6 +41,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("scale", F64, 3),  # from normalised coordinates to pixels
     ("shift", F64, 3),
     ("fill", F64, 1),
+    ("rounding", F64, 3),  # how far off a position may be, in pixels
     ("table", I64, 1),  # (derivative, tap, power of the fraction), float64
 )
 

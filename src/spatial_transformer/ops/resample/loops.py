@@ -100,7 +100,7 @@ class _Parts:
     ) -> None:
         with self.kernel.either(strips.cover(places, inside=inside)) as (together, apart):
             with together:
-                self.taps.weights.weigh_axes(places.fractions, [None, None])
+                self.taps.weights.weigh_axes(places.fractions, [None, None], places.share)
                 near(strips)
             with apart:
                 otherwise()
@@ -140,13 +140,15 @@ def _pull(variant: Variant) -> str:
             row = parts.positions.row(number)
             with groups(kernel, row, *tile.columns) as group:
                 parts.fetch(group)
-                parts.sort(
-                    parts.positions.group(group),
-                    samples.directions(tile.m, group),
-                    lambda nowhere: blender.pull(tile.m, group, nowhere),
-                    lambda: blender.fill(tile.m, group, samples.outside.spread()),
-                    lambda strips: strips.pull(tile.m, group),
-                )
+                direction = samples.directions(tile.m, group)
+                with parts.positions.sides(parts.positions.group(group)) as places:
+                    parts.sort(
+                        places,
+                        direction,
+                        lambda nowhere: blender.pull(tile.m, group, places, nowhere),
+                        lambda: blender.fill(tile.m, group, places),
+                        lambda strips: strips.pull(tile.m, group, places),
+                    )
     return kernel.finish()
 
 
@@ -174,12 +176,9 @@ def _slope(variant: Variant) -> str:
                         for slope in slopes:
                             slope.set(choose(nowhere, 0, slope.get()))
 
-                parts.sort(
-                    places,
-                    samples.directions(tile.m, group),
-                    contract,
-                    near=lambda strips: strips.slope(tile.m, group, slopes),
-                )
+                direction = samples.directions(tile.m, group)
+                with parts.positions.sides(places) as side:
+                    parts.sort(side, direction, contract, near=lambda strips: strips.slope(tile.m, group, slopes))
                 found = [slope.get() for slope in slopes]
                 result.add(task // job.tiles, found, group, places)
             result.end_row(row)
@@ -211,10 +210,11 @@ def _push(variant: Variant) -> str:
                     def blend(nowhere: Value | None) -> None:
                         blender.push(m, group, nowhere)
 
-                    if cells is None:
-                        parts.sort(places, direction, blend)
-                    else:
-                        _sort_into_cells(parts, cells, m, group, places, direction)
+                    with parts.positions.sides(places) as side:
+                        if cells is None:
+                            parts.sort(side, direction, blend)
+                        else:
+                            _sort_into_cells(parts, cells, m, group, side, direction)
         blender.end(write=True)
         if cells is not None:
             cells.end()

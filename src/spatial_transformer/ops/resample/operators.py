@@ -33,7 +33,7 @@ from .how import How
 from .layout import empty
 
 _library = torch.library.Library("spatial_transformer", "DEF")
-_HOW = "float[] table, int[] margin, int[] padding, float fill"
+_HOW = "float[] table, int[] margin, int[] padding, float fill, float rounding"
 _SOURCE = f"Tensor source, Tensor? direction, Tensor? index, SymInt[] target, {_HOW}"
 for schema in (
     f"pull(Tensor image, {_SOURCE}) -> Tensor",
@@ -51,11 +51,13 @@ def _implement(device: str) -> None:
     """Register what the module of a device implements; it is imported when it is first called."""
 
     def late(name: str, before_how: int) -> Any:
+        after_how = before_how + len(How._fields)
+
         def run(*arguments: Any) -> Tensor:
-            how = How.of(*arguments[before_how : before_how + 4])
+            how = How.of(*arguments[before_how:after_how])
             # The kernels for CUDA run on a CPU in Triton's interpreter, if they are asked for by name.
             implementation = _load("cuda" if "cuda" in (device, backends.forced()) else "cpu", name)
-            return implementation(*arguments[:before_how], how, *arguments[before_how + 4 :])
+            return implementation(*arguments[:before_how], how, *arguments[after_how:])
 
         return run
 
@@ -358,7 +360,8 @@ def _differentiate(name: str, function: Any) -> None:
 
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         at = next(i for i, argument in enumerate(inputs) if isinstance(argument, list | tuple | torch.Size))
-        rest = _Rest(list(inputs[at]), How(*inputs[at + 1 : at + 5]), *inputs[at + 5 :])
+        end = at + 1 + len(How._fields)
+        rest = _Rest(list(inputs[at]), How(*inputs[at + 1 : end]), *inputs[end:])
         ctx.others = len(inputs) - at
         function.setup_context(ctx, (*inputs[:at], rest), output)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .lanes import I64, LANES, Kernel, Value, Variable, choose
+from .positions import Places
 from .samples import Samples
 from .taps import Taps
 from .tiles import Group
@@ -80,17 +81,17 @@ class Pixels:
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
-    def fill(self, m: Value, group: Group, value: Value) -> None:
-        """All channels of a group are the same."""
-        block = value.pick([0] * self.block)
-        with self.kernel.loop(0, group.length) as lane, self._blocks() as (c, _):
-            self._place(m, group, lane, c).store(block)
+    def fill(self, m: Value, group: Group, places: Places) -> None:
+        """All samples of a group are outside."""
+        outside = self.samples.outside(places).spread(self.block)
+        with self.kernel.loop(0, group.length) as lane, self._blocks() as (c, counted):
+            self._write(self._place(m, group, lane, c), outside, places, counted)
         self._write_group(m, group)
 
-    def pull(self, m: Value, group: Group, nowhere: Value | None) -> None:
+    def pull(self, m: Value, group: Group, places: Places, nowhere: Value | None) -> None:
         self._prepare(nowhere, nowhere)
-        outside = self.samples.outside.spread(self.block)
-        with self.kernel.loop(0, group.length) as lane, self._blocks() as (c, _):
+        outside = self.samples.outside(places).spread(self.block)
+        with self.kernel.loop(0, group.length) as lane, self._blocks() as (c, counted):
             total = self.kernel.variable(self._zero())
 
             def add(tap: int | Value, pixel: Value) -> None:
@@ -100,7 +101,7 @@ class Pixels:
             value = total.get()
             if nowhere is not None:
                 value = choose(self._flags.at(lane).load().is_(0), value, outside)
-            self._place(m, group, lane, c).store(value)
+            self._write(self._place(m, group, lane, c), value, places, counted)
         self._write_group(m, group)
 
     def slope(self, m: Value, group: Group, slopes: list[Variable], nowhere: Value | None) -> None:
@@ -201,11 +202,20 @@ class Pixels:
             return self._group.at(lane * self.block)
         return self.samples.place(m, group.first + lane).at(c)
 
+    def _write(self, to: Value, value: Value, places: Places, counted: Value) -> None:
+        """Store a block of the channels of a sample, or add those that were not in the block before."""
+        if places.again is not None:
+            fresh = value if self.packed else self._uncounted(value, counted)
+            value = choose(places.again, to.load(self.block) + fresh, value)
+        to.store(value)
+
     def _gradient(self, m: Value, group: Group, lane: Value, c: Value, counted: Value) -> Value:
         """A block of the channels of a sample; 0 where they were in the block before."""
-        block = self._place(m, group, lane, c).load(self.block)
-        channel = self.kernel.counting(I64).pick(range(self.block))
-        return choose(channel >= counted, block, 0)
+        return self._uncounted(self._place(m, group, lane, c).load(self.block), counted)
+
+    def _uncounted(self, block: Value, counted: Value) -> Value:
+        """0 for the channels that were in the block before."""
+        return choose(self.kernel.counting(I64).pick(range(self.block)) >= counted, block, 0)
 
     def _read_group(self, m: Value, group: Group) -> None:
         """Turn (channel, sample) into (sample, channel)."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from .lanes import LANES, Kernel, Value, Variable, choose
+from .positions import Places
 from .samples import Samples
 from .taps import Taps
 from .tiles import Group
@@ -38,19 +39,19 @@ class Planes:
             pixel = self.image.at(c * self.job.channel_step + self.job.image_step + group.first)
             pixel.prefetch(first=False)
 
-    def fill(self, m: Value, group: Group, value: Value) -> None:
-        """All channels of a group are the same."""
-        to = self.samples.place(m, group.first)
+    def fill(self, m: Value, group: Group, places: Places) -> None:
+        """All samples of a group are outside."""
+        to, outside = self.samples.place(m, group.first), self.samples.outside(places).spread()
         for c in self.samples.channels():
-            self.write(to, c, value, group)
+            self.write(to, c, outside, group, places)
 
-    def pull(self, m: Value, group: Group, nowhere: Value | None) -> None:
+    def pull(self, m: Value, group: Group, places: Places, nowhere: Value | None) -> None:
         to = self.samples.place(m, group.first)
         for c in self.samples.channels():
             (value,) = self._blend(c, 1, nowhere is None)
             if nowhere is not None:
-                value = choose(nowhere, self.samples.outside.spread(), value)
-            self.write(to, c, value, group)
+                value = choose(nowhere, self.samples.outside(places).spread(), value)
+            self.write(to, c, value, group, places)
 
     def slope(self, m: Value, group: Group, slopes: list[Variable], nowhere: Value | None) -> None:
         """Add to the slopes along each axis what the channels contribute."""
@@ -98,8 +99,11 @@ class Planes:
     def gradient(self, of: Value, c: Value, group: Group) -> Value:
         return self.kernel.read(of.at(c * self.job.samples_step[1]), group.length, step=self.samples.step)
 
-    def write(self, to: Value, c: Value, value: Value, group: Group) -> None:
-        self.kernel.write(to.at(c * self.job.samples_step[1]), value, group.length, self.samples.step)
+    def write(self, to: Value, c: Value, value: Value, group: Group, places: Places) -> None:
+        to, step = to.at(c * self.job.samples_step[1]), self.samples.step
+        if places.again is not None:
+            value = choose(places.again, value + self.kernel.read(to, group.length, step=step), value)
+        self.kernel.write(to, value, group.length, step)
 
     def _scatter_inside(self, channel: Value) -> None:
         taps = self.variant.taps

@@ -5,6 +5,10 @@ float64: that costs little here, and the identity is exact at any size. Points a
 rounded after the product and after the sum, as in the readable twin: pixel centres then come out as whole numbers.
 """
 
+import functools
+import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from ...coordinates import FAR_OUTSIDE
@@ -26,6 +30,8 @@ class Places(NamedTuple):
         fractions: how far positions are behind it.
         missing: which samples have no position.
         inverse: for a projective map 1 over the homogeneous coordinate; 0 behind the horizon.
+        share: what weights are multiplied by, if the group is read from several cells of which the mean is taken.
+        again: whether it has been read from another one before.
     """
 
     along: list[Value]
@@ -33,6 +39,8 @@ class Places(NamedTuple):
     fractions: list[Value]
     missing: Value
     inverse: Value | None
+    share: Value | None = None
+    again: Value | None = None
 
 
 class Positions:
@@ -147,13 +155,38 @@ class Positions:
         return self._places(*_clamped(divided), choose(behind, 0, inverse))._replace(along=divided)
 
     def _places(self, along: list[Value], missing: Value, inverse: Value | None = None) -> Places:
-        centres = [self._centre(place) for place in along]
+        centres = [self._centre(place, axis) for axis, place in enumerate(along)]
         fractions = [(place - centre).to(self.variant.element) for place, centre in zip(along, centres, strict=True)]
         return Places(along, [centre.to(I32) for centre in centres], fractions, missing, inverse)
 
-    def _centre(self, position: Value) -> Value:
+    def _centre(self, position: Value, axis: int) -> Value:
         """The pixel from which fractions are counted."""
-        return position.floor() if self.variant.taps % 2 == 0 else (position - 0.5).floor() + 1
+        variant = self.variant
+        if variant.taps > 1 and variant.sides == 1:  # on which side of where cells meet makes no difference
+            return position.floor() if variant.taps % 2 == 0 else (position - 0.5).floor() + 1
+        return (position + (self.job.rounding[axis] - variant.low).to(position.element)).floor()
+
+    @contextmanager
+    def sides(self, places: Places) -> Iterator[Places]:
+        """A loop over the cells from which a group is read: one, but for groups with samples where cells meet."""
+        variant, kernel = self.variant, self.kernel
+        if variant.sides == 1:
+            yield places
+            return
+        on_end = [
+            fraction <= (self.job.rounding[axis] + variant.low).to(variant.element)
+            for axis, fraction in enumerate(places.fractions)
+        ]
+        count = choose(functools.reduce(operator.or_, on_end).any(), kernel.number(variant.sides), 1)
+        with kernel.loop(0, count) as side:
+            centres, fractions = [], []
+            for axis, (here, centre, fraction) in enumerate(zip(on_end, places.centres, places.fractions, strict=True)):
+                number = side if variant.sides == 2 else side // 2**axis % 2  # noqa: PLR2004
+                left = here & ~number.is_(0)
+                centres.append(choose(left, centre - 1, centre))
+                fractions.append(choose(left, fraction + 1, fraction))
+            share = 1 / count.to(variant.element)
+            yield places._replace(centres=centres, fractions=fractions, share=share, again=~side.is_(0))
 
     def _given(self, group: Group) -> list[Value]:
         job, dims, element, points = self.job, self.variant.dims, self.variant.element, self._points

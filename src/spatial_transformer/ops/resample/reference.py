@@ -4,9 +4,10 @@ The sampler of Jaderberg et al. (2015), equation 3. Along each axis a source pos
 pixels, its taps; each has an index and a weight that depends on x. The value is the sum over all combinations of one
 tap per axis, and autograd does the rest.
 
-The gradient with respect to x is the one of the cell [floor x, floor x + 1) that x lies in, so at a whole x it is the
-forward difference, U(x + 1) - U(x). Equation 7 of the paper, read literally, returns the pixel's own value there, and
-an identity transformation puts every sample on whole pixels.
+The gradient with respect to x is the slope of the cell that x lies in, and where two cells meet the mean of both: at a
+whole x the bilinear one is (U(x + 1) - U(x - 1)) / 2. A mirrored image then has the mirrored gradient. Equation 7 of the
+paper, read literally, returns the pixel's own value there, and an identity transformation puts every sample on whole
+pixels.
 """
 
 import functools
@@ -15,17 +16,21 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from ...boundary import fill_value, source_index
 from ...coordinates import axis_to_pixel
 from ...kernels import Kernel
-from .how import RULES, How
+from .how import RULES, How, how_to_read
 
 # Positions are taken as no further away than this many pixels: infinity becomes "far outside", and whole numbers stay
 # exact in float32.
 FURTHEST = 2.0**23
 
 Padding = tuple[str | float, ...]
+
+# From positions in pixels, and how far these are rounded, to the first pixel that each touches and the weights of all.
+Weigh = Callable[[Tensor, float], tuple[Tensor, list[Tensor]]]
 
 
 class Tap(NamedTuple):
@@ -48,7 +53,7 @@ def resample(image: Tensor, points: Tensor, *, kernel: Kernel, padding: Padding,
     Returns:
         (M, C, K) in the dtype of the image; sums are taken in that of the points or of the image, the wider one.
     """
-    dtype = image.dtype
+    dtype, rounding = image.dtype, torch.finfo(points.dtype).eps
     fill: float = fill_value(padding)
     margins = (0,) * len(padding)
     if dtype.is_floating_point:
@@ -57,23 +62,37 @@ def resample(image: Tensor, points: Tensor, *, kernel: Kernel, padding: Padding,
         image, margins = kernel.prepare(image, padding)
     else:
         fill = int(fill)  # labels never meet a float
-    return _read(image, points, kernel.taps, margins, padding, fill, index).to(dtype)
+    how = how_to_read(kernel, padding, margins)
+    weigh = kernel.taps if how is None else functools.partial(how.weigh, order=_order(points))
+    return _read(image, points, weigh, margins, padding, fill, index, rounding).to(dtype)
 
 
 def pull(image: Tensor, points: Tensor, how: How, *, index: Tensor | None = None) -> Tensor:
     """The same with the arguments of `operators.pull`, for points."""
     padding = tuple(RULES[rule] for rule in how.padding)
-    return _read(image, points, how.weigh, how.margin, padding, how.fill, index)
+    weigh = functools.partial(how.weigh, order=_order(points))
+    return _read(image, points, weigh, how.margin, padding, how.fill, index, how.rounding)
+
+
+def _order(points: Tensor) -> int:
+    """Up to which order derivatives with respect to points may be asked for; what is exported is not differentiated."""
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+        return 0
+    if torch.compiler.is_compiling():  # which does not say
+        return 2
+    transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    return 2 if points.requires_grad or transformed else 0
 
 
 def _read(
     image: Tensor,
     points: Tensor,
-    weigh: Callable[[Tensor], tuple[Tensor, list[Tensor]]],
+    weigh: Weigh,
     margins: Sequence[int],
     padding: Padding,
     fill: float,
     index: Tensor | None,
+    rounding: float,
 ) -> Tensor:
     size = [length - 2 * margin for length, margin in zip(image.shape[2:], margins, strict=True)]
     axes = []
@@ -81,7 +100,8 @@ def _read(
     for d in range(len(size)):  # the image's last axis is x, a point's first coordinate
         axis = len(size) - 1 - d
         position = axis_to_pixel(points[:, None, :, d], size[axis]) + margins[axis]  # (M, 1, K)
-        axes.append(list(_taps(position, image.shape[2 + axis], stride, weigh=weigh, padding=padding[axis])))
+        first, weights = weigh(position.nan_to_num(0).clamp(-FURTHEST, FURTHEST), rounding * size[axis])
+        axes.append(list(_taps(first, weights, image.shape[2 + axis], stride, padding[axis])))
         stride *= image.shape[2 + axis] + 2
     # A ring of fill pixels around the image: what is outside reads it, and no tap needs a mask.
     ringed = nn.functional.pad(image, [1, 1] * len(size), value=fill).flatten(2)  # (N, C, pixels)
@@ -129,16 +149,8 @@ def _blend(read: Reader, axes: list[list[Tap]], pixel: Tensor | None = None) -> 
     return total
 
 
-def _taps(
-    position: Tensor,
-    length: int,
-    stride: int,
-    *,
-    weigh: Callable[[Tensor], tuple[Tensor, list[Tensor]]],
-    padding: str | float,
-) -> Iterator[Tap]:
-    """The taps of positions in pixels along an axis of `length` pixels, which lie `stride` apart when flattened."""
-    first, weights = weigh(position.nan_to_num(0).clamp(-FURTHEST, FURTHEST))
+def _taps(first: Tensor, weights: list[Tensor], length: int, stride: int, padding: str | float) -> Iterator[Tap]:
+    """The taps along an axis of `length` pixels, which lie `stride` apart when flattened."""
     for offset, weight in enumerate(weights):
         # Whole numbers kept in floating point as long as possible: exact, and several times as fast as int64.
         ringed = (source_index(first + offset, length, padding) + 1).long()  # 0 and length + 1 are the ring

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from .lanes import I64, Kernel, Value
+from .positions import Places
 from .tiles import Group
 from .variant import Variant
 
@@ -16,7 +17,6 @@ class Samples:
 
     Attributes:
         filled: what stands outside of an image.
-        outside: what is read there: nothing, if weights are differentiated.
         step: from sample to sample in memory; None for 1.
         first: the first channel of the block.
         known: how many of its channels are in the block before, too.
@@ -28,8 +28,12 @@ class Samples:
         self._samples = kernel.pointer(self.job.samples, variant.element)
         self._direction = kernel.pointer(self.job.direction, variant.element)
         self.filled = self.job.fill.to(variant.element)
-        self.outside = kernel.number(0, variant.element) if variant.directional else self.filled
         self.step = None if variant.dense else self.job.samples_step[2]
+
+    def outside(self, places: Places) -> Value:
+        """What is read outside of an image: nothing, if weights are differentiated."""
+        read = self.kernel.number(0, self.variant.element) if self.variant.directional else self.filled
+        return read if places.share is None else read * places.share
 
     def place(self, m: Value, number: Value) -> Value:
         """Where a sample of a set lies, in the first channel."""

@@ -76,7 +76,7 @@ class Strips:
         rule, length = self.job.padding[axis], self.job.size[axis].to(I32)
         return ((pixel >= 0) & (pixel < length)) | rule.is_(BORDER)
 
-    def pull(self, m: Value, group: Group) -> None:
+    def pull(self, m: Value, group: Group, places: Places) -> None:
         totals = [self.kernel.variable(self.planes.zero) for _ in range(self.variant.block)]
         with self.kernel.loop(0, self.count.to(I64)) as number:
             touched, (weight,) = self._touched(number, derivatives=1)
@@ -85,7 +85,7 @@ class Strips:
                 total.set(choose(touched, total.get() + weight * along, total.get()))
         to = self.samples.place(m, group.first)
         for total, c in zip(totals, self.samples.channels(), strict=True):
-            self.planes.write(to, c, total.get(), group)
+            self.planes.write(to, c, total.get(), group, places)
 
     def slope(self, m: Value, group: Group, slopes: list[Variable]) -> None:
         """Add to the slopes along x and y what the channels contribute."""

@@ -44,7 +44,9 @@ class Weights:
         taps = self.variant.taps
         return table.at((derivative * taps + tap) * taps + power).load().to(self.variant.element)
 
-    def weigh(self, fractions: list[Value], direction: list[Value], far: Sequence[Value | None]) -> None:
+    def weigh(
+        self, fractions: list[Value], direction: list[Value], far: Sequence[Value | None], share: Value | None
+    ) -> None:
         """Find the weights of all taps.
 
         Args:
@@ -52,8 +54,9 @@ class Weights:
             direction: in pixels along each axis, if the kernel is directional.
             far: along each axis the samples that are so far away that they count as nearer than they are: they have no
                 slope.
+            share: what all weights are multiplied by; None for 1.
         """
-        self.weigh_axes(fractions, far)
+        self.weigh_axes(fractions, far, share)
 
         def multiply(tap: int | Value) -> None:
             for number, own in enumerate(self.sets):
@@ -62,7 +65,7 @@ class Weights:
 
         self.kernel.repeat(self.variant.total, multiply)
 
-    def weigh_axes(self, fractions: list[Value], far: Sequence[Value | None]) -> None:
+    def weigh_axes(self, fractions: list[Value], far: Sequence[Value | None], share: Value | None) -> None:
         """Find the weights along each axis only."""
         taps = self.variant.taps
         for axis, (fraction, gone) in enumerate(zip(fractions, far, strict=True)):
@@ -71,6 +74,8 @@ class Weights:
                     weight = self._horner(fraction, self._table[derivative][tap][: taps - derivative])
                     if gone is not None and derivative:
                         weight = choose(gone, 0, weight)
+                    if share is not None and axis == 0:
+                        weight = weight * share
                     self._place(axis, derivative, tap).store(weight)
 
     def of(self, tap: int | Value, number: int = 0) -> Value:
@@ -168,7 +173,7 @@ class Taps:
             offset = self._offset((centre - self.variant.before).to(self.variant.integer), axis)
             first = offset if first is None else first + offset
         assert first is not None
-        self.weights.weigh(places.fractions, direction, [None] * self.variant.dims)
+        self.weights.weigh(places.fractions, direction, [None] * self.variant.dims, places.share)
         self._first = first
         if not self.variant.gathers:
             self.kernel.spill(first.to(I64), self.places)
@@ -194,7 +199,7 @@ class Taps:
             first = centre - self.variant.before
             far.append((first < MARGIN - int(FURTHEST)) | (first > int(FURTHEST) - MARGIN))
             self._find(first, axis)
-        self.weights.weigh(places.fractions, direction, far)
+        self.weights.weigh(places.fractions, direction, far, places.share)
 
     def _find(self, first: Value, axis: int) -> None:
         """Where the taps along an axis lie in memory; OUTSIDE where nothing is."""

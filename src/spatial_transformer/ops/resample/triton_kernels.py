@@ -113,14 +113,16 @@ def _locate(source, step, m, k, real, target, dims: tl.constexpr, kind: tl.const
 
 
 @triton.jit
-def _split(point, length, margin, taps: tl.constexpr):
+def _split(point, length, margin, rounding, taps: tl.constexpr, sides: tl.constexpr):
     """Along an axis: the first pixel touched, the fraction behind the central one, and whether the position counts."""
     inner = length - 2 * margin
     position = point * (0.5 * inner) + (0.5 * inner - 0.5) + margin
     near = tl.abs(position) <= _furthest  # what is further away is put there, and has no slope
     position = tl.where(position == position, position, 0.0)
     position = tl.minimum(tl.maximum(position, -_furthest), _furthest)
-    if taps % 2 == 0:
+    if taps == 1 or sides > 1:
+        centre = tl.floor(position + 0.5 * (taps % 2) + rounding)
+    elif taps % 2 == 0:  # on which side of where cells meet makes no difference
         centre = tl.floor(position)
     else:
         centre = tl.floor(position - 0.5) + 1.0
@@ -128,12 +130,48 @@ def _split(point, length, margin, taps: tl.constexpr):
 
 
 @triton.jit
-def _split_all(x, y, z, size, margin, taps: tl.constexpr):
+def _split_all(x, y, z, size, margin, rounding, taps: tl.constexpr, sides: tl.constexpr):
     """`_split` for each axis, as nine in a row; in 2D those of z are not used."""
-    fx, rx, nx = _split(x, size[0], margin[0], taps)
-    fy, ry, ny = _split(y, size[1], margin[1], taps)
-    fz, rz, nz = _split(z, size[2], margin[2], taps)
+    fx, rx, nx = _split(x, size[0], margin[0], rounding[0], taps, sides)
+    fy, ry, ny = _split(y, size[1], margin[1], rounding[1], taps, sides)
+    fz, rz, nz = _split(z, size[2], margin[2], rounding[2], taps, sides)
     return fx, rx, nx, fy, ry, ny, fz, rz, nz
+
+
+@triton.jit
+def _ends(at, rounding, dims: tl.constexpr, taps: tl.constexpr):
+    """Which samples lie where two cells meet: along each axis, and along any of them."""
+    low: tl.constexpr = -0.5 * (taps % 2)
+    x, y, z = at[1] - low <= rounding[0], at[4] - low <= rounding[1], at[7] - low <= rounding[2]
+    some = x | y
+    if dims == 3:
+        some |= z
+    return x, y, z, some
+
+
+@triton.jit
+def _count(ends, sides: tl.constexpr):
+    """From how many cells the samples of the block are read."""
+    count = 1
+    if sides > 1:
+        count += (sides - 1) * tl.max(ends[3].to(tl.int32), axis=0)
+    return count
+
+
+@triton.jit
+def _cell(at, ends, side, sides: tl.constexpr):
+    """A side's cell for the samples where cells meet: `at` in it, and its share in each sample.
+
+    It lies to the left along all axes, or along those that the side says.
+    """
+    x, y, z = side, side, side
+    if sides > 2:
+        x, y, z = side % 2, side // 2 % 2, side // 4
+    x = (ends[0] & (x > 0)).to(tl.int32)
+    y = (ends[1] & (y > 0)).to(tl.int32)
+    z = (ends[2] & (z > 0)).to(tl.int32)
+    share = tl.where(ends[3], 1.0 / sides, tl.where(side == 0, 1.0, 0.0)).to(at[1].dtype)  # the others have one cell
+    return at[0] - x, at[1] + x, at[2], at[3] - y, at[4] + y, at[5], at[6] - z, at[7] + z, at[8], share
 
 
 @triton.jit
@@ -237,14 +275,15 @@ def _product(x, dx, y, dy, z, dz, hx, hy, hz, dims: tl.constexpr, directed: tl.c
 @triton.jit
 def pull(
     image, samples, source, direction, index, numbers, steps, samples_step, source_step, direction_step,
-    size, margin, target, channels, count,
-    dims: tl.constexpr, taps: tl.constexpr, kind: tl.constexpr, rules: tl.constexpr, unrolled: tl.constexpr,
-    tile_of_channels: tl.constexpr, wide: tl.constexpr, block: tl.constexpr,
+    size, margin, rounding, target, channels, count,
+    dims: tl.constexpr, taps: tl.constexpr, kind: tl.constexpr, sides: tl.constexpr, rules: tl.constexpr,
+    unrolled: tl.constexpr, tile_of_channels: tl.constexpr, wide: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     """Write samples (M, C, K)."""
     m, _, k, real = _samples(count, block, wide)
     x, y, z, _ = _locate(source, source_step, m, k, real, target, dims, kind)
-    at = _split_all(x, y, z, size, margin, taps)
+    at = _split_all(x, y, z, size, margin, rounding, taps, sides)
+    ends = _ends(at, rounding, dims, taps)
     hx, hy, hz = _turn(direction, direction_step, m, k, real, size, margin, dims)
     known = _is_known(x, y, z)
     fill = tl.load(numbers + 3 * taps * taps)
@@ -255,14 +294,16 @@ def pull(
         wanted = (c < channels) & real[None, :]
         pixels = image + n * steps[0] + c * steps[1]
         total = tl.zeros((tile_of_channels, block), image.dtype.element_ty)
-        for rest in range(0, taps**dims // unrolled):
-            for some in tl.static_range(unrolled):
-                offset, inside, wx, dx, _, wy, dy, _, wz, dz, _ = _tap(
-                    rest * unrolled + some, at, size, steps, numbers, taps, rules, dims, directed
-                )
-                weight = _product(wx, dx, wy, dy, wz, dz, hx, hy, hz, dims, directed)
-                value = tl.load(pixels + offset[None, :], mask=wanted & inside[None, :], other=fill)
-                total += weight[None, :] * value
+        for side in range(0, _count(ends, sides)):
+            cell = _cell(at, ends, side, sides)
+            for rest in range(0, taps**dims // unrolled):
+                for some in tl.static_range(unrolled):
+                    offset, inside, wx, dx, _, wy, dy, _, wz, dz, _ = _tap(
+                        rest * unrolled + some, cell, size, steps, numbers, taps, rules, dims, directed
+                    )
+                    weight = cell[9] * _product(wx, dx, wy, dy, wz, dz, hx, hy, hz, dims, directed)
+                    value = tl.load(pixels + offset[None, :], mask=wanted & inside[None, :], other=fill)
+                    total += weight[None, :] * value
         nowhere = fill if direction is None else 0 * fill
         total = tl.where(known[None, :], total, nowhere)
         to = samples + m * samples_step[0] + c * samples_step[1] + k.to(tl.int64)[None, :] * samples_step[2]
@@ -272,14 +313,15 @@ def pull(
 @triton.jit
 def push(
     image, samples, source, direction, index, numbers, steps, samples_step, source_step, direction_step,
-    size, margin, target, channels, count, scale,
-    dims: tl.constexpr, taps: tl.constexpr, kind: tl.constexpr, rules: tl.constexpr, unrolled: tl.constexpr,
-    tile_of_channels: tl.constexpr, wide: tl.constexpr, block: tl.constexpr,
+    size, margin, rounding, target, channels, count, scale,
+    dims: tl.constexpr, taps: tl.constexpr, kind: tl.constexpr, sides: tl.constexpr, rules: tl.constexpr,
+    unrolled: tl.constexpr, tile_of_channels: tl.constexpr, wide: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     """Add samples to images; to images of whole numbers, multiplied by `scale`, if that is given."""
     m, _, k, real = _samples(count, block, wide)
     x, y, z, _ = _locate(source, source_step, m, k, real, target, dims, kind)
-    at = _split_all(x, y, z, size, margin, taps)
+    at = _split_all(x, y, z, size, margin, rounding, taps, sides)
+    ends = _ends(at, rounding, dims, taps)
     hx, hy, hz = _turn(direction, direction_step, m, k, real, size, margin, dims)
     real &= _is_known(x, y, z)
     directed: tl.constexpr = direction is not None
@@ -290,30 +332,33 @@ def push(
         pixels = image + n * steps[0] + c * steps[1]
         of = samples + m * samples_step[0] + c * samples_step[1] + k.to(tl.int64)[None, :] * samples_step[2]
         value = tl.load(of, mask=wanted, other=0.0)
-        for rest in range(0, taps**dims // unrolled):
-            for some in tl.static_range(unrolled):
-                offset, inside, wx, dx, _, wy, dy, _, wz, dz, _ = _tap(
-                    rest * unrolled + some, at, size, steps, numbers, taps, rules, dims, directed
-                )
-                weight = _product(wx, dx, wy, dy, wz, dz, hx, hy, hz, dims, directed)
-                part = weight[None, :] * value
-                if scale is not None:
-                    part = tl.floor(part.to(tl.float64) * tl.load(scale) + 0.5)
-                    part = tl.where(part == part, part, 0.0).to(tl.int64)  # NaN: `scale` is, and the result becomes it
-                tl.atomic_add(pixels + offset[None, :], part, mask=wanted & inside[None, :], sem="relaxed")
+        for side in range(0, _count(ends, sides)):
+            cell = _cell(at, ends, side, sides)
+            for rest in range(0, taps**dims // unrolled):
+                for some in tl.static_range(unrolled):
+                    offset, inside, wx, dx, _, wy, dy, _, wz, dz, _ = _tap(
+                        rest * unrolled + some, cell, size, steps, numbers, taps, rules, dims, directed
+                    )
+                    weight = cell[9] * _product(wx, dx, wy, dy, wz, dz, hx, hy, hz, dims, directed)
+                    part = weight[None, :] * value
+                    if scale is not None:
+                        part = tl.floor(part.to(tl.float64) * tl.load(scale) + 0.5)
+                        part = tl.where(part == part, part, 0.0).to(tl.int64)  # NaN: so is `scale`, and the result
+                    tl.atomic_add(pixels + offset[None, :], part, mask=wanted & inside[None, :], sem="relaxed")
 
 
 @triton.jit
 def slope(
     image, samples, source, direction, index, numbers, steps, samples_step, source_step, direction_step,
-    size, margin, target, channels, count, result, result_step,
-    dims: tl.constexpr, taps: tl.constexpr, kind: tl.constexpr, rules: tl.constexpr, unrolled: tl.constexpr,
-    tile_of_channels: tl.constexpr, wide: tl.constexpr, block: tl.constexpr,
+    size, margin, rounding, target, channels, count, result, result_step,
+    dims: tl.constexpr, taps: tl.constexpr, kind: tl.constexpr, sides: tl.constexpr, rules: tl.constexpr,
+    unrolled: tl.constexpr, tile_of_channels: tl.constexpr, wide: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     """Write the gradient of points (M, K, D), or this block's part of that of matrices, (M, blocks, D | D+1, D+1)."""
     m, tile, k, real = _samples(count, block, wide)
     x, y, z, inverse = _locate(source, source_step, m, k, real, target, dims, kind)
-    at = _split_all(x, y, z, size, margin, taps)
+    at = _split_all(x, y, z, size, margin, rounding, taps, sides)
+    ends = _ends(at, rounding, dims, taps)
     hx, hy, hz = _turn(direction, direction_step, m, k, real, size, margin, dims)
     known = _is_known(x, y, z) & real
     fill = tl.load(numbers + 3 * taps * taps)
@@ -328,17 +373,19 @@ def slope(
         pixels = image + n * steps[0] + c * steps[1]
         of = samples + m * samples_step[0] + c * samples_step[1] + k.to(tl.int64)[None, :] * samples_step[2]
         cotangent = tl.load(of, mask=wanted, other=0.0)
-        for rest in range(0, taps**dims // unrolled):
-            for some in tl.static_range(unrolled):
-                offset, inside, wx, dx, ddx, wy, dy, ddy, wz, dz, ddz = _tap(
-                    rest * unrolled + some, at, size, steps, numbers, taps, rules, dims, 1 + directed
-                )
-                value = tl.load(pixels + offset[None, :], mask=wanted & inside[None, :], other=fill)
-                both = tl.sum(tl.where(wanted, cotangent * value, 0.0), axis=0)  # (block,)
-                sx += both * _product(dx, ddx, wy, dy, wz, dz, hx, hy, hz, dims, directed)
-                sy += both * _product(wx, dx, dy, ddy, wz, dz, hx, hy, hz, dims, directed)
-                if dims == 3:
-                    sz += both * _product(wx, dx, wy, dy, dz, ddz, hx, hy, hz, dims, directed)
+        for side in range(0, _count(ends, sides)):
+            cell = _cell(at, ends, side, sides)
+            for rest in range(0, taps**dims // unrolled):
+                for some in tl.static_range(unrolled):
+                    offset, inside, wx, dx, ddx, wy, dy, ddy, wz, dz, ddz = _tap(
+                        rest * unrolled + some, cell, size, steps, numbers, taps, rules, dims, 1 + directed
+                    )
+                    value = tl.load(pixels + offset[None, :], mask=wanted & inside[None, :], other=fill)
+                    both = cell[9] * tl.sum(tl.where(wanted, cotangent * value, 0.0), axis=0)  # (block,)
+                    sx += both * _product(dx, ddx, wy, dy, wz, dz, hx, hy, hz, dims, directed)
+                    sy += both * _product(wx, dx, dy, ddy, wz, dz, hx, hy, hz, dims, directed)
+                    if dims == 3:
+                        sz += both * _product(wx, dx, wy, dy, dz, ddz, hx, hy, hz, dims, directed)
     sx = tl.where(known, sx * (0.5 * (size[0] - 2 * margin[0])), 0.0)
     sy = tl.where(known, sy * (0.5 * (size[1] - 2 * margin[1])), 0.0)
     sz = tl.where(known, sz * (0.5 * (size[2] - 2 * margin[2])), 0.0)

@@ -18,6 +18,9 @@ class Variant(NamedTuple):
         taps: along an axis.
         kind: where positions come from: POINTS, APART, LINEAR or PROJECTIVE.
         directional: whether weights are differentiated along a direction.
+        sides: from how many cells a sample is read that lies where cells meet: 1 if the kernel is smooth enough for the
+            derivatives that are taken; 2, to the right and to the left of it along all axes, for the first derivative;
+            those along each axis, 2^dims, for the second.
         layout: PLANES, if the samples of a group are blended together, channel by channel; PIXELS, if one by one, the
             channels of a pixel being next to each other in memory; PACKED, if so in a copy of some of the channels;
             CELLS, for `push`, as PLANES, but by way of a copy with a number for each tap of a pixel.
@@ -33,6 +36,7 @@ class Variant(NamedTuple):
     taps: int
     kind: int
     directional: bool
+    sides: int
     layout: str
     block: int
     strips: bool
@@ -61,6 +65,11 @@ class Variant(NamedTuple):
     def before(self) -> int:
         """From the first tap to the central one."""
         return (self.taps - 1) // 2
+
+    @property
+    def low(self) -> float:
+        """The fraction of a position at which a cell begins."""
+        return 0.0 if self.taps % 2 == 0 else -0.5
 
     @property
     def on_grid(self) -> bool:
