@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -32,20 +32,29 @@ def footprint(jacobian: Tensor, source_size: Sequence[int], target_size: Sequenc
     return columns * (t * t * (3 - 2 * t))[..., None, :]
 
 
-def taps_per_axis(covered: Tensor, source_size: Sequence[int]) -> tuple[int, ...]:
-    """How many points along each side keep the widest of (..., D, D) footprints without gaps: one per source pixel."""
+def side_lengths(covered: Tensor, source_size: Sequence[int]) -> Tensor:
+    """The lengths (..., D) of the sides of (..., D, D) footprints, in source pixels."""
     half_pixels = covered.new_tensor(source_size[::-1]) / 2
-    lengths = (covered.detach() * half_pixels[:, None]).square().sum(dim=-2).sqrt().flatten(0, -2)  # (all, D)
-    lengths = torch.where(lengths.isfinite(), lengths, 0)
-    widest = lengths.amax(dim=0).tolist() if len(lengths) else [0.0] * covered.shape[-1]
-    return tuple(max(1, math.ceil(length - 1e-3)) for length in widest)
+    return (covered * half_pixels[:, None]).square().sum(dim=-2).sqrt()
 
 
-def offsets(covered: Tensor, taps: Sequence[int]) -> Iterator[Tensor]:
-    """Ways from the centre of (..., D, D) footprints to points spread evenly over them, each (..., D).
+def sample_counts(covered: Tensor, source_size: Sequence[int]) -> Tensor:
+    """How many points along each side keep (M, K, D, D) footprints without gaps: (M, K, D), one per source pixel.
 
-    `taps` says how many there are along each side, x first.
+    Pixels of a row share the count of its widest, halved for those that half of it is enough for, so that few counts
+    differ. More than three per pixel of the image's diagonal are never needed.
     """
+    lengths = side_lengths(covered, source_size)  # (M, K, D)
+    most = math.ceil(3 * math.hypot(*source_size))
+    need = (torch.where(lengths.isfinite(), lengths, 0) - 1e-3).ceil().clamp(1, most)
+    if not need.numel():
+        return need.long()
+    widest = need.amax(dim=1, keepdim=True)
+    halvings = (widest / need).log2().floor()
+    return (widest / 2**halvings).ceil().long()
+
+
+def steps(taps: Sequence[int], *, like: Tensor) -> Tensor:
+    """(T, D) points spread evenly over the unit cube around 0; `taps` says how many there are along each side."""
     along = [[(2 * i + 1 - count) / (2 * count) for i in range(count)] for count in taps]
-    for steps in itertools.product(*along):
-        yield covered @ covered.new_tensor(steps)
+    return like.new_tensor(list(itertools.product(*along)))
