@@ -42,16 +42,28 @@ def sample_counts(covered: Tensor, source_size: Sequence[int]) -> Tensor:
     """How many points along each side keep (M, K, D, D) footprints without gaps: (M, K, D), one per source pixel.
 
     Pixels of a row share the count of its widest, halved for those that half of it is enough for, so that few counts
-    differ. More than three per pixel of the image's diagonal are never needed.
+    differ. More than three per pixel of the image's diagonal are never needed; and where a side is longer than the
+    image, nearly parallel ones are told apart by their distance from it, as samples along it are close already.
     """
-    lengths = side_lengths(covered, source_size)  # (M, K, D)
+    lengths = side_lengths(covered, source_size).nan_to_num(0, 0)  # (M, K, D)
     most = math.ceil(3 * math.hypot(*source_size))
-    need = (torch.where(lengths.isfinite(), lengths, 0) - 1e-3).ceil().clamp(1, most)
+    need = (lengths - 1e-3).ceil().clamp(1, most)
+    slanted = (lengths > max(source_size) + 1e-3).any(dim=-1)  # (M, K)
+    need[slanted] = torch.minimum(need[slanted], heights(covered[slanted], source_size).ceil().clamp(min=4))
     if not need.numel():
         return need.long()
     widest = need.amax(dim=1, keepdim=True)
     halvings = (widest / need).log2().floor()
     return (widest / 2**halvings).ceil().long()
+
+
+def heights(covered: Tensor, source_size: Sequence[int]) -> Tensor:
+    """(..., D) distances, in source pixels, of the end of each side from the space that all longer sides span."""
+    pixels = covered * (covered.new_tensor(source_size[::-1]) / 2)[:, None]  # (..., D, D)
+    order = pixels.square().sum(dim=-2).argsort(dim=-1, descending=True)  # (..., D)
+    longest_first = pixels.gather(-1, order[..., None, :].expand_as(pixels))
+    distances = torch.linalg.qr(longest_first, mode="r").R.diagonal(dim1=-2, dim2=-1).abs()
+    return torch.empty_like(distances).scatter(-1, order, distances)
 
 
 def steps(taps: Sequence[int], *, like: Tensor) -> Tensor:
