@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -32,20 +32,41 @@ def footprint(jacobian: Tensor, source_size: Sequence[int], target_size: Sequenc
     return columns * (t * t * (3 - 2 * t))[..., None, :]
 
 
-def taps_per_axis(covered: Tensor, source_size: Sequence[int]) -> tuple[int, ...]:
-    """How many points along each side keep the widest of (..., D, D) footprints without gaps: one per source pixel."""
+def side_lengths(covered: Tensor, source_size: Sequence[int]) -> Tensor:
+    """The lengths (..., D) of the sides of (..., D, D) footprints, in source pixels."""
     half_pixels = covered.new_tensor(source_size[::-1]) / 2
-    lengths = (covered.detach() * half_pixels[:, None]).square().sum(dim=-2).sqrt().flatten(0, -2)  # (all, D)
-    lengths = torch.where(lengths.isfinite(), lengths, 0)
-    widest = lengths.amax(dim=0).tolist() if len(lengths) else [0.0] * covered.shape[-1]
-    return tuple(max(1, math.ceil(length - 1e-3)) for length in widest)
+    return (covered * half_pixels[:, None]).square().sum(dim=-2).sqrt()
 
 
-def offsets(covered: Tensor, taps: Sequence[int]) -> Iterator[Tensor]:
-    """Ways from the centre of (..., D, D) footprints to points spread evenly over them, each (..., D).
+def sample_counts(covered: Tensor, source_size: Sequence[int]) -> Tensor:
+    """How many points along each side keep (M, K, D, D) footprints without gaps: (M, K, D), one per source pixel.
 
-    `taps` says how many there are along each side, x first.
+    Pixels of a row share the count of its widest, halved for those that half of it is enough for, so that few counts
+    differ. More than three per pixel of the image's diagonal are never needed; and where a side is longer than the
+    image, nearly parallel ones are told apart by their distance from it, as samples along it are close already.
     """
+    lengths = side_lengths(covered, source_size).nan_to_num(0, 0)  # (M, K, D)
+    most = math.ceil(3 * math.hypot(*source_size))
+    need = (lengths - 1e-3).ceil().clamp(1, most)
+    slanted = (lengths > max(source_size) + 1e-3).any(dim=-1)  # (M, K)
+    need[slanted] = torch.minimum(need[slanted], heights(covered[slanted], source_size).ceil().clamp(min=4))
+    if not need.numel():
+        return need.long()
+    widest = need.amax(dim=1, keepdim=True)
+    halvings = (widest / need).log2().floor()
+    return (widest / 2**halvings).ceil().long()
+
+
+def heights(covered: Tensor, source_size: Sequence[int]) -> Tensor:
+    """(..., D) distances, in source pixels, of the end of each side from the space that all longer sides span."""
+    pixels = covered * (covered.new_tensor(source_size[::-1]) / 2)[:, None]  # (..., D, D)
+    order = pixels.square().sum(dim=-2).argsort(dim=-1, descending=True)  # (..., D)
+    longest_first = pixels.gather(-1, order[..., None, :].expand_as(pixels))
+    distances = torch.linalg.qr(longest_first, mode="r").R.diagonal(dim1=-2, dim2=-1).abs()
+    return torch.empty_like(distances).scatter(-1, order, distances)
+
+
+def steps(taps: Sequence[int], *, like: Tensor) -> Tensor:
+    """(T, D) points spread evenly over the unit cube around 0; `taps` says how many there are along each side."""
     along = [[(2 * i + 1 - count) / (2 * count) for i in range(count)] for count in taps]
-    for steps in itertools.product(*along):
-        yield covered @ covered.new_tensor(steps)
+    return like.new_tensor(list(itertools.product(*along)))

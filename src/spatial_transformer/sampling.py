@@ -64,7 +64,7 @@ def sample(
     flat = points.flatten(1, -2) if points.ndim > 2 else points[:, None]  # (M, K, D)
     read = _read(image, flat, (), mode, padding, index)  # (M, C, K)
     result = read if points.ndim == 3 else read.reshape(*read.shape[:2], *points.shape[1:-1])  # (M, C, ...)
-    return _in_memory_format_of(image, result) if result.ndim == image.ndim else result
+    return in_memory_format_of(image, result) if result.ndim == image.ndim else result
 
 
 def sample_grid(
@@ -93,7 +93,7 @@ def sample_grid(
         ValueError: a mode or padding that does not fit; shapes and batches are checked by the callers.
         TypeError: an integer image with a blending mode or a gradient.
     """
-    return _in_memory_format_of(image, _read(image, matrix, tuple(size), mode, padding, index))
+    return in_memory_format_of(image, _read(image, matrix, tuple(size), mode, padding, index))
 
 
 def _read(
@@ -134,7 +134,8 @@ def _linearised(
     return value
 
 
-def _in_memory_format_of(image: Tensor, result: Tensor) -> Tensor:
+def in_memory_format_of(image: Tensor, result: Tensor) -> Tensor:
+    """An image in the memory format, channels last or not, of another."""
     if not has_channels_last(image) or has_channels_last(result):
         return result
     return result.contiguous(memory_format=torch.channels_last if image.ndim == 4 else torch.channels_last_3d)

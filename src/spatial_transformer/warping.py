@@ -1,16 +1,16 @@
 """Warp an image by a transformation: a family's grid, read by the sampler."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from . import checks
+from .averaging import average, mean_over
 from .coordinates import target_points
 from .families import Family, MatrixFamily
-from .footprint import footprint, offsets, taps_per_axis
-from .sampling import Mode, Padding, sample, sample_grid
+from .footprint import footprint, side_lengths
+from .sampling import Mode, Padding, in_memory_format_of, sample, sample_grid
 
 
 def warp(
@@ -72,10 +72,12 @@ def warp(
     source = tuple(image.shape[2:])
     at = target_points(target, dtype=theta.dtype, device=theta.device)
     covered = footprint(family.jacobian(theta, at), source, target)  # (M, *target, D, D)
-    taps = taps_per_axis(covered, source) if antialias is True else (antialias,) * family.dims
-    if math.prod(taps) == 1:  # nowhere does it shrink
+    flat, covered = points.flatten(1, -2), covered.flatten(1, -3)  # (M, K, D), (M, K, D, D)
+    if antialias is not True:
+        taps = (int(antialias),) * family.dims
+        mean = mean_over(image, flat, covered, taps, mode=mode, padding=padding, index=index)  # (M, C, K)
+    elif not (side_lengths(covered.detach(), source) > 1 + 1e-3).any():  # nowhere does it shrink
         return warp(image, family, theta, size, mode=mode, padding=padding, index=index)
-    total = torch.zeros((), dtype=torch.promote_types(image.dtype, theta.dtype), device=image.device)
-    for offset in offsets(covered, taps):
-        total = total + sample(image, points + offset, mode=mode, padding=padding, index=index)
-    return (total / math.prod(taps)).to(image.dtype)
+    else:
+        mean = average(image, flat, covered, mode=mode, padding=padding, index=index)
+    return in_memory_format_of(image, mean.unflatten(2, target).to(image.dtype))
