@@ -11,10 +11,13 @@ from torch.nn import functional as F
 from . import checks
 from .families import Family
 from .measures import MEASURES, Measure
-from .sampling import Padding
+from .sampling import Mode, Padding
 from .warping import warp
 
 Stop = Literal["no improvement", "step limit", "not finite"]
+
+SHORTER = 4  # by this, where the loss no longer falls
+SHORTEST = 0.02  # pixels: steps that move the corners by less end a level
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,11 @@ class Descent:
 
     Attributes:
         rate: the length of the first steps on the coarsest level, in units of theta. Each level begins with half of the
-            one before, as its pixels are half as wide, and ends with zero, along half a cosine.
+            one before, as its pixels are half as wide.
         steps: the most on each level.
-        window: steps over which the improvement is judged.
-        tolerance: a relative improvement of less than this over the window ends the level.
+        window: after so many steps that gained too little, a pair goes back to its best theta and on with a quarter of
+            the rate; when that is less than a fiftieth of a pixel, the level ends.
+        tolerance: too little is less than this part of the loss that the level began with.
     """
 
     rate: float = 0.03
@@ -68,15 +72,18 @@ def register(
     levels: int | None = None,
     start: Tensor | None = None,
     penalty: Callable[[Tensor], Tensor] | None = None,
+    mode: Mode = "bilinear",
     padding: Padding = "border",
     descent: Descent | None = None,
 ) -> Registration:
     """Find the theta with which `warp(moving, family, theta)` looks like `fixed`.
 
     Both images are averaged down to a pyramid. On each level, coarse to fine, Adam descends from the theta of the level
-    before; as theta is normalised, it needs no conversion. Every pair of a batch descends and stops on its own, so a
-    batch gives what its pairs give one by one. Descent goes to the nearest minimum: where the coarsest images have
-    nothing in common yet, because the motion is far larger than what moves, give a `start`.
+    before, or from an earlier one's or `start` where the loss is less there; as theta is normalised, it needs no
+    conversion. Every pair of a batch descends and stops on its own, so a batch gives what its pairs give one by one,
+    and the unit of the intensities does not matter. The loss of the result is never above that of `start`. Descent goes
+    to the nearest minimum: where the coarsest images have nothing in common yet, because the motion is far larger than
+    what moves, give a `start`.
 
     Args:
         moving: (N, C, H, W) or (N, C, D, H, W), floating point.
@@ -89,6 +96,7 @@ def register(
         start: (N, P) or (1, P) theta to begin with; the identity by default.
         penalty: a function of theta that returns (N,) values to be added to the measure, for instance
             `lambda theta: 0.01 * guards.area_penalty(family, theta)`.
+        mode: how the warp reads between pixels, as in `sample`.
         padding: what the warp reads outside of `moving`, as in `sample`.
         descent: rate, steps and stopping rule.
 
@@ -117,28 +125,60 @@ def register(
         small_moving, small_fixed = _shrink(moving, level), _shrink(fixed, level)
 
         def loss(theta: Tensor) -> Tensor:
-            warped = warp(small_moving, family, theta, small_fixed.shape[2:], padding=padding)
+            warped = warp(small_moving, family, theta, small_fixed.shape[2:], mode=mode, padding=padding)
             value = compare(warped, small_fixed.expand(len(warped), *small_fixed.shape[1:]))  # (N,)
             return value if penalty is None else value + penalty(theta)
 
         return loss
 
     losses: list[Tensor] = []
+    found = [theta]  # where the levels so far have led, and what they began from
     for level in reversed(range(_levels(levels, moving, fixed))):
-        theta, curve, stopped = _descend(loss_at(level), theta, descent, descent.rate / 2 ** len(losses))
+        loss = loss_at(level)
+        shortest = SHORTEST * 2 / max(_size(fixed, level))
+        theta, curve, stopped = _descend(loss, _best(loss, found), descent, descent.rate / 2 ** len(losses), shortest)
         losses.append(curve)
-    warped = warp(moving, family, theta, fixed.shape[2:], padding=padding)
+        found.append(theta)
+    warped = warp(moving, family, theta, fixed.shape[2:], mode=mode, padding=padding)
     return Registration(theta, warped.detach(), tuple(losses), stopped)
 
 
+class _Adam:
+    """Adam on every row of theta by itself, blind to the unit of the loss.
+
+    Gradients are measured in units of the first one of their row: where Adam adds an epsilon, it is a part of that.
+    """
+
+    def __init__(self, theta: Tensor, rate: float) -> None:
+        self.rate = theta.new_full((len(theta), 1), rate)
+        self.mean, self.square = torch.zeros_like(theta), torch.zeros_like(theta)
+        self.age, self.unit = torch.zeros_like(self.rate), torch.zeros_like(self.rate)
+
+    def step(self, gradient: Tensor) -> Tensor:
+        """(N, P) what to add to theta."""
+        self.unit = torch.where(self.unit > 0, self.unit, gradient.abs().amax(dim=1, keepdim=True))
+        gradient = gradient / torch.where(self.unit > 0, self.unit, 1)
+        self.age = self.age + 1
+        self.mean = torch.lerp(self.mean, gradient, 0.1)
+        self.square = torch.lerp(self.square, gradient.square(), 0.001)
+        mean, square = self.mean / (1 - 0.9**self.age), self.square / (1 - 0.999**self.age)
+        return -self.rate * mean / (square.sqrt() + 1e-8)
+
+    def restart(self, rows: Tensor) -> None:
+        """With shorter steps, and without memory."""
+        rows = rows[:, None]
+        self.rate = torch.where(rows, self.rate / SHORTER, self.rate)
+        self.mean, self.square, self.age = (x.masked_fill(rows, 0) for x in (self.mean, self.square, self.age))
+
+
 def _descend(
-    loss: Callable[[Tensor], Tensor], start: Tensor, descent: Descent, rate: float
+    loss: Callable[[Tensor], Tensor], start: Tensor, descent: Descent, rate: float, shortest: float
 ) -> tuple[Tensor, Tensor, tuple[Stop, ...]]:
     """Adam on every row of theta by itself: the best theta of each, the (steps, N) losses, and why each stopped."""
-    theta = start.clone().requires_grad_()
-    adam = torch.optim.Adam([theta], lr=rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, descent.steps)
-    best, least = start.clone(), start.new_full((len(start),), torch.inf)
+    theta, adam = start, _Adam(start, rate)
+    best, slope = start, torch.zeros_like(start)  # (N, P) the best theta, and the gradient there
+    least = start.new_full((len(start),), torch.finfo(start.dtype).max)  # (N,) the loss there
+    judged, waited = least, torch.zeros_like(least)  # the loss that was worth waiting for, and the steps since
     running = torch.ones_like(least, dtype=torch.bool)
     broken = torch.zeros_like(running)
     curve: list[Tensor] = []
@@ -146,34 +186,42 @@ def _descend(
         value, gradient = _value_and_gradient(loss, theta)  # (N,), (N, P)
         finite = value.isfinite() & gradient.isfinite().all(dim=1)
         broken |= running & ~finite
-        running &= finite
+        running = running & finite
         curve.append(torch.where(running, value, curve[-1]) if curve else value)
         better = running & (value < least)
-        best, least = torch.where(better[:, None], theta.detach(), best), torch.where(better, value, least)
-        running &= ~_stalled(curve, descent)
+        best, slope = torch.where(better[:, None], theta, best), torch.where(better[:, None], gradient, slope)
+        least = torch.where(better, value, least)
+        improved = least < judged - descent.tolerance * curve[0].abs()
+        judged, waited = torch.where(improved, least, judged), torch.where(improved, 0, waited + 1)
+        stalled = waited >= descent.window
+        if stalled.any():  # back to the best, and on with shorter steps
+            adam.restart(stalled)
+            waited = waited.masked_fill(stalled, 0)
+            theta, gradient = (torch.where(stalled[:, None], x, y) for x, y in ((best, theta), (slope, gradient)))
+            running = running & (adam.rate[:, 0] >= shortest)
         if not running.any():
             break
-        # Rows that have stopped coast on unseen, without a NaN in them.
-        theta.grad = gradient.masked_fill(~running[:, None], 0)
-        adam.step()
-        schedule.step()
+        # Rows that have stopped stay, without a NaN in them.
+        theta = theta + adam.step(gradient.masked_fill(~running[:, None], 0))
     return best, torch.stack(curve), _reasons(running, broken)
+
+
+def _best(loss: Callable[[Tensor], Tensor], candidates: list[Tensor]) -> Tensor:
+    """(N, P) the candidate of the least loss for every row; the first of equal ones, and where no loss is a number."""
+    if len(candidates) == 1:
+        return candidates[0]
+    with torch.no_grad():
+        losses = torch.stack([loss(theta) for theta in candidates])  # (K, N)
+    chosen = losses.nan_to_num(nan=torch.inf, posinf=torch.inf).argmin(dim=0)  # (N,)
+    return torch.stack(candidates)[chosen, torch.arange(len(chosen), device=chosen.device)]
 
 
 def _value_and_gradient(loss: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
+        theta = theta.detach().requires_grad_()
         value = loss(theta)  # (N,)
         (gradient,) = torch.autograd.grad(value.sum(), theta)
     return value.detach(), gradient
-
-
-def _stalled(curve: list[Tensor], descent: Descent) -> Tensor:
-    """(N,) whether the least loss of the last window is hardly below the least before it."""
-    if len(curve) <= descent.window:
-        return torch.zeros_like(curve[-1], dtype=torch.bool)
-    before = torch.stack(curve[: -descent.window]).amin(dim=0)
-    now = torch.stack(curve[-descent.window :]).amin(dim=0)
-    return ~(before - now > descent.tolerance * before.abs())
 
 
 def _reasons(running: Tensor, broken: Tensor) -> tuple[Stop, ...]:
@@ -208,5 +256,8 @@ def _levels(levels: int | None, moving: Tensor, fixed: Tensor) -> int:
 
 def _shrink(image: Tensor, level: int) -> Tensor:
     """Average 2^level pixels along every axis into one. The outer edges stay, so normalised points mean the same."""
-    size = [max(1, length // 2**level) for length in image.shape[2:]]
-    return F.interpolate(image, size, mode="area") if level else image
+    return F.interpolate(image, _size(image, level), mode="area") if level else image
+
+
+def _size(image: Tensor, level: int) -> list[int]:
+    return [max(1, length // 2**level) for length in image.shape[2:]]
