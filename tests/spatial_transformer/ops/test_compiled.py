@@ -95,8 +95,7 @@ def differences(size, channels, kernel, padding, angle, family, dtype, scale=0.9
 @pytest.mark.pairwise
 @pytest.mark.parametrize(("angle", "scale"), [(0.0, 0.9), (0.1, 1.2), (0.25, 0.9), (0.3, 1.4), (0.8, 0.9)])
 @pytest.mark.parametrize("size", [(12, 12), (20, 16), (30, 25), (40, 70)], ids=str)
-@pytest.mark.parametrize("channels", [1, 3, 7])
-@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("kernel", "channels"), [("bilinear", 1), ("bilinear", 7), ("bicubic", 1), ("bicubic", 3)])
 def test_samples_from_rows_read_whole_agree_with_the_reference(size, channels, kernel, angle, scale, padding):
     found = differences(size, channels, kernel, padding, angle, st.Affine(), torch.float32, scale)
     assert max(found) < 2e-5
