@@ -11,8 +11,10 @@ demo: $(VENV)/.demo  ## train a network with and without a transformer, and make
 	$(BIN)/stn train --data digits --distortion RTS --compare cnn,st-cnn --name demo --overwrite \
 		--steps 800 --batch-size 128 --filters 32
 
-test: $(VENV)/.dev  ## all tests but the browser's, in two processes; a file stays in one, with what it prepared
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope
+# Each process begins with one half of the tests, in their order, so a kernel is seldom compiled and a network seldom
+# trained by both; who has finished takes over some of the other's.
+test: $(VENV)/.dev  ## all tests but the browser's, in two processes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal
 
 test-browser: $(VENV)/.dev  ## open a report in a headless Chromium, which must be installed
 	$(BIN)/python -m pytest -q -m browser tests

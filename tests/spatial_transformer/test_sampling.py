@@ -25,6 +25,7 @@ def test_a_grid_of_points_gives_the_image_that_torch_gives(mode, padding):
     close(st.sample(image, points, mode=mode, padding=padding), expected)
 
 
+@pytest.mark.pairwise
 def test_points_of_any_rank(dims, mode, padding):
     image, points = (
         testing.random_image(SIZES[dims], dtype=torch.float64),
@@ -40,6 +41,7 @@ def test_points_of_any_rank(dims, mode, padding):
     assert st.sample(image, points[:, :0], mode=mode, padding=padding).shape == (2, 3, 0)
 
 
+@pytest.mark.pairwise
 def test_one_image_is_read_at_many_sets_of_points_and_the_other_way_round(dims, mode, padding):
     images, points = testing.random_image(SIZES[dims], batch=3), testing.random_points(dims, 3, 6, dtype=torch.float32)
     options = {"mode": mode, "padding": padding}
@@ -52,6 +54,7 @@ def test_one_image_is_read_at_many_sets_of_points_and_the_other_way_round(dims, 
         assert torch.equal(one_set[n : n + 1], st.sample(images[n : n + 1], points[:1], **options))
 
 
+@pytest.mark.pairwise
 def test_an_empty_batch_gives_an_empty_result(dims, mode, padding):
     nothing = testing.random_image(SIZES[dims], batch=0).requires_grad_()
     points = testing.random_points(dims, 1, 6, dtype=torch.float32).requires_grad_()
@@ -77,6 +80,7 @@ def unusual_points(dims, values, dtype):
     return torch.tensor([rows + [[value] * dims for value in values]], dtype=dtype)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_nan_reads_as_the_fill_value_whatever_the_padding(dims, mode, padding, dtype):
     image = testing.random_image(SIZES[dims], dtype=dtype).add(1).requires_grad_()
@@ -87,6 +91,7 @@ def test_nan_reads_as_the_fill_value_whatever_the_padding(dims, mode, padding, d
         assert (gradient == 0).all()
 
 
+@pytest.mark.pairwise
 def test_nan_does_not_spread_to_other_points(dims, mode, padding):
     image = testing.random_image(SIZES[dims], dtype=torch.float64)
     points = testing.random_points(dims, 2, 6)
@@ -99,6 +104,7 @@ def test_nan_does_not_spread_to_other_points(dims, mode, padding):
     assert gradient.isfinite().all()
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("padding", ["zeros", 0.5], ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_infinite_and_huge_coordinates_are_outside(dims, mode, padding, dtype):
@@ -111,6 +117,7 @@ def test_infinite_and_huge_coordinates_are_outside(dims, mode, padding, dtype):
     torch.testing.assert_close(read, fill, rtol=0, atol=testing.TOLERANCES[dtype])
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("padding", ["border", "reflection", "wrap"])
 def test_infinite_and_huge_coordinates_read_some_pixel_when_the_image_goes_on_for_ever(dims, mode, padding):
     image = testing.random_image(SIZES[dims], dtype=torch.float64).add(1)
@@ -123,6 +130,7 @@ def test_infinite_and_huge_coordinates_read_some_pixel_when_the_image_goes_on_fo
     close(corners[..., 1], image.flatten(2)[..., 0])
 
 
+@pytest.mark.pairwise
 def test_infinite_and_huge_coordinates_give_no_nan_gradient(dims, mode, padding):
     image = testing.random_image(SIZES[dims]).requires_grad_()
     points = unusual_points(dims, [INF, -INF, 1e30, -1e30], torch.float32).requires_grad_()
@@ -132,6 +140,7 @@ def test_infinite_and_huge_coordinates_give_no_nan_gradient(dims, mode, padding)
     assert to_points.isfinite().all()
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_half_precision_images_are_read_in_float32_and_rounded_once(dims, mode, padding, dtype):
     image = testing.random_image(SIZES[dims], dtype=dtype)
@@ -163,6 +172,7 @@ def test_the_dtype_of_the_result_is_that_of_the_image():
             assert st.sample(image, points).dtype == image_dtype
 
 
+@pytest.mark.pairwise
 def test_a_double_precision_image_is_read_in_double_precision(dims, mode, padding):
     image = testing.random_image(SIZES[dims], dtype=torch.float64)
     points = testing.random_points(dims, 2, 20, spread=1.5, dtype=torch.float32)
@@ -173,6 +183,7 @@ def test_a_double_precision_image_is_read_in_double_precision(dims, mode, paddin
 LABELS = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("fill", [1, 1.0, "border", "zeros", "wrap"], ids=repr)
 @pytest.mark.parametrize("dtype", LABELS, ids=str)
 def test_label_images_are_copied_exactly(dims, dtype, fill):
@@ -195,6 +206,7 @@ def test_labels_above_two_to_the_24_do_not_pass_through_float32():
     assert st.sample(labels, far, mode="nearest", padding=2**40 + 1).item() == 2**40 + 1
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize(
     ("dims", "memory_format"), [(2, torch.channels_last), (3, torch.channels_last_3d)], ids=["2D", "3D"]
 )
@@ -214,6 +226,7 @@ def test_an_image_of_one_pixel_counts_as_plain_memory():
     assert st.sample(torch.rand(2, 3, 1, 1), torch.zeros(2, 4, 5, 2)).is_contiguous()
 
 
+@pytest.mark.pairwise
 def test_transposed_and_sliced_memory_gives_the_same(dims, mode, padding):
     image, points = testing.random_image(SIZES[dims], dtype=torch.float64), testing.random_points(dims, 2, 6)
     expected = st.sample(image, points, mode=mode, padding=padding)

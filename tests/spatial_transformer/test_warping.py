@@ -70,6 +70,7 @@ def test_identity_returns_the_input_in_every_dtype(family, dtype):
     testing.assert_identity_returns_input(family, SIZES[family.dims][2], dtype=dtype)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("dtype", testing.TOLERANCES, ids=str)
 @pytest.mark.parametrize("which", range(4))
 def test_identity_returns_the_input_to_the_last_bit(family, which, dtype):
@@ -154,6 +155,7 @@ def test_one_image_with_many_thetas_and_many_images_with_one_theta(family, mode)
         close(one_theta[n : n + 1], st.warp(images[n : n + 1], family, thetas[:1], mode=mode))
 
 
+@pytest.mark.pairwise
 def test_an_empty_batch_gives_an_empty_batch(family, mode, padding):
     nothing = testing.random_image(IMAGES[family.dims], batch=0).requires_grad_()
     theta = family.identity(0).requires_grad_()

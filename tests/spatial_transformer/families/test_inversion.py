@@ -52,10 +52,10 @@ def test_inverse_points_take_points_of_any_rank(family):
 
 
 @pytest.mark.parametrize(
-    "family", [st.Affine(), st.BSpline((3, 4)), st.Velocity((2, 2), steps=2, resolution=(6, 6))], ids=str
+    "family", [st.Affine(), st.BSpline((2, 2)), st.Velocity((2, 2), steps=1, resolution=(3, 3))], ids=str
 )
 def test_inverse_points_carry_first_derivatives(family):
-    theta, points = small(family).requires_grad_(), testing.random_points(2, 2, 4, spread=0.8).requires_grad_()
+    theta, points = small(family).requires_grad_(), testing.random_points(2, 2, 2, spread=0.8).requires_grad_()
     assert torch.autograd.gradcheck(lambda t, p: family.inverse_points(t, p, tolerance=1e-12), (theta, points))
 
 

@@ -55,6 +55,7 @@ def turned_away(dims):
     return theta, points
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("padding", ["zeros", 0.5], ids=str)
 def test_points_behind_the_horizon_read_as_padding(dims, mode, padding):
     theta, points = turned_away(dims)
@@ -65,6 +66,7 @@ def test_points_behind_the_horizon_read_as_padding(dims, mode, padding):
     assert (read[..., 0] != fill).all()
 
 
+@pytest.mark.pairwise
 def test_points_behind_the_horizon_give_no_nan(dims, mode, padding):
     theta, points = turned_away(dims)
     for dtype in (torch.float32, torch.float64):

@@ -64,7 +64,7 @@ def arguments(dims, kernel, source="points", *, rules=None, dtype=DOUBLE, channe
         return image, testing.random_points(dims, 2, count, spread=1.3, dtype=dtype).to(DEVICE), how, ()
     family = st.Affine(dims=dims) if source == "linear" else st.Projective(dims=dims)
     theta = testing.random_theta(family, spread=0.15, dtype=dtype)
-    return image, family.rows(theta).to(DEVICE), how, {2: (9, 16), 3: (3, 6, 8)}[dims]
+    return image, family.rows(theta).to(DEVICE), how, {2: (9, 16), 3: (3, 5, 6)}[dims]
 
 
 def read_on(backend, image, source, kernel, rules, target=(), index=None):
@@ -88,7 +88,8 @@ def assert_same(image, source, kernel, rules, *, atol=1e-10, **options):
 
 RULES_2D = [("zeros", "zeros"), ("border", "wrap"), (0.5, "reflection"), ("wrap", 0.5)]
 CASES = [
-    *((2, kernel, rules) for kernel in (Nearest(), Linear(), Cubic()) for rules in RULES_2D),
+    *((2, kernel, rules) for kernel in (Nearest(), Linear()) for rules in RULES_2D),
+    *((2, Cubic(), rules) for rules in RULES_2D[1:3]),
     (2, BSpline(2), ("border", "reflection")),  # three taps
     (2, BSpline(3), ("zeros", "zeros")),  # with margins
     (2, BSpline(5), ("wrap", "zeros")),  # more taps than are unrolled
@@ -104,12 +105,16 @@ def test_points_with_extreme_coordinates(dims, kernel, rules):
     image, points, _, _ = arguments(dims, Linear(), count=100)
     choice = torch.randint(len(EXTREMES), points.shape, generator=torch.Generator().manual_seed(0))
     points[:, 1::2] = torch.tensor(EXTREMES, dtype=DOUBLE)[choice].to(DEVICE)[:, 1::2]
-    assert_same(image, points, kernel, rules)
+    assert_same(image[:1], points[:1], kernel, rules)
 
 
-@pytest.mark.parametrize(("dims", "kernel"), [(2, Linear()), (2, Cubic()), (3, Linear())], ids=str)
-@pytest.mark.parametrize("source", ["linear", "projective"])
-def test_matrices(dims, kernel, source):
+# Where positions come from has nothing to do with the number of taps.
+@pytest.mark.parametrize(
+    ("source", "dims", "kernel"),
+    [("linear", 2, Cubic()), ("linear", 3, Linear()), ("projective", 2, Linear()), ("projective", 3, Linear())],
+    ids=str,
+)
+def test_matrices(source, dims, kernel):
     rules = ("border", "zeros", "reflection")[:dims]
     image, matrix, _, target = arguments(dims, kernel, source)
     assert_same(image, matrix, kernel, rules, target=target)
@@ -151,8 +156,8 @@ def test_any_strides(case):
     }
     points = testing.random_points(2, 2, 30, spread=1.5).mT.contiguous().mT.to(DEVICE)
     assert_same(images[case].to(DEVICE), points, Linear(), ("border", "wrap"))
-    _, matrix, _, target = arguments(2, Linear(), "linear")
-    assert_same(images[case].to(DEVICE), matrix.mT.contiguous().mT, Linear(), ("zeros", "reflection"), target=target)
+    matrix = arguments(2, Linear(), "linear")[1].mT.contiguous().mT
+    assert_same(images[case].to(DEVICE), matrix, Linear(), ("zeros", "reflection"), target=(4, 7))
 
 
 @pytest.mark.parametrize(("batch", "count"), [(0, 5), (2, 0)])

@@ -102,6 +102,7 @@ def padded(image, width, padding):
     return torch.from_numpy(np.pad(image[0, 0].numpy(), width, **kind))[None, None]
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_whole_pixels_outside_are_those_of_numpy_pad(size, mode, padding):
     image = testing.random_image(size, batch=1, channels=1, dtype=torch.float64)
@@ -113,6 +114,7 @@ def test_whole_pixels_outside_are_those_of_numpy_pad(size, mode, padding):
     close(resample(image, points.flatten(0, -2)[None], mode=mode, padding=padding), expected.flatten(2))
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("size", [(9, 7), (1, 7), (4, 5, 3)], ids=str)
 def test_padding_means_reading_from_a_padded_image(size, mode, padding):
     image = testing.random_image(size, batch=1, channels=1, dtype=torch.float64)
@@ -195,6 +197,7 @@ def test_gradient_at_whole_pixels_is_the_mean_of_torch_s_there_and_in_the_mirror
     close(torch.autograd.grad(ours, points, cotangent)[0], (there - mirror.flip(axes)) / 2)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("size", [(3, 4), (1, 3), (2, 3, 2)], ids=str)
 def test_gradients_are_those_of_finite_differences(size, mode, padding):
     image = testing.random_image(size, channels=2, dtype=torch.float64).requires_grad_()
@@ -204,6 +207,7 @@ def test_gradients_are_those_of_finite_differences(size, mode, padding):
     )
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [(3, 4), (2, 3, 2)], ids=str)
 def test_second_derivatives_are_those_of_finite_differences(size, mode, padding):
