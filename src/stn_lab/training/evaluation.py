@@ -1,12 +1,13 @@
 """How good a trained model is, measured on the frozen test set."""
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..data import DISTORTIONS, load
 from ..data.scene import Batch
@@ -59,16 +60,14 @@ def load_weights(network: nn.Module, checkpoint: Path) -> int:
         raise UnusableCheckpoint(f"{checkpoint} is missing; train the run first") from None
     except Exception:  # a damaged file fails in as many ways as there are bytes in it
         raise UnusableCheckpoint(f"{checkpoint} is damaged or no checkpoint of this command") from None
-    if _shapes(state) != _shapes(network.state_dict()):
+    try:
+        copy.deepcopy(network).load_state_dict(state)  # which stops halfway if the layers do not fit
+    except RuntimeError:
         raise UnusableCheckpoint(
             f"{checkpoint} is the checkpoint of another model: its layers do not have the same shapes"
-        )
+        ) from None
     network.load_state_dict(state)
     return step
-
-
-def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in state.items()}
 
 
 def load_model(folder: RunFolder, experiment: Experiment, label: str) -> DigitClassifier:
