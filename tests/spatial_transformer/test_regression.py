@@ -151,7 +151,7 @@ def test_weight_decay_leaves_the_start_and_pulls_back_to_it(start, optimiser):
             steps.step()
     features = torch.ones(1, 4)
     assert torch.equal(still(features)[0], start)
-    assert (moved(features)[0] - start).abs().max() < 1
+    assert (moved(features)[0] - start).abs().max() < 2.5  # from 5
 
 
 def test_initialisers_of_linear_layers_leave_the_start():
