@@ -1,19 +1,26 @@
 """The layer between the features of a localiser and theta."""
 
-from collections.abc import Callable
-from typing import Self, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from . import checks
+from .constants import constant, given
 from .families.base import full_precision
 from .guards.bound import Bound, limit
 
 
 @final
-class Regression(nn.Linear):
+class Regression(nn.Module):
     """Features to theta: begins at a given theta, whatever the features, and computes in float32 or wider.
+
+    theta is `start + features W^T + bias`, where W and the bias begin at zero. The start is a constant, so that weight
+    decay pulls theta to the start and not to zero, and initialisers leave it where it is.
+
+    W is `weight` without its last column, which multiplies nothing and gets no gradient. It is there for
+    `spectral_norm` and `weight_norm`: a weight of zeros has no norm to be divided by. Of [0 c] the norm is c, so that
+    theta begins at the start with them too, and W is free to grow up to what they allow.
 
     Args:
         in_features: F, the number of features.
@@ -29,36 +36,62 @@ class Regression(nn.Linear):
     """
 
     def __init__(self, in_features: int, start: Tensor, bound: Bound | None = None) -> None:
-        super().__init__(in_features, start.numel())
+        super().__init__()
+        self.in_features, self.out_features = in_features, start.numel()
         self.bound = bound
-        # In float64 through every cast, and not in the state dict.
-        self._constants = {"start": start.detach().double().clone()}
+        self._constants = {"start": constant(lambda: start)}
         if bound is not None:
-            self._constants["below"], self._constants["above"] = bound.reach(self._constants["start"])
+            self._constants["below"], self._constants["above"] = map(_kept, bound.reach(self._constants["start"]))
+        # Made, and random numbers drawn, as by any linear layer.
+        linear = nn.Linear(in_features, self.out_features)
+        self.weight = nn.Parameter(nn.functional.pad(linear.weight.detach(), (0, 1)))  # (P, F + 1)
+        self.bias = linear.bias  # (P,)
         self.reset_to_start()
 
     @torch.no_grad()
     def reset_to_start(self) -> None:
-        """Zero weights, the start as bias."""
-        self.weight.zero_()
-        self.bias.copy_(self._constants["start"].flatten())
+        """Whatever the features, theta is the start."""
+        self.bias.zero_()
+        for parameter in self.parameters():  # the weight, or what a norm has put in its place
+            if parameter.shape == (self.out_features, self.in_features + 1):
+                parameter.zero_()
+                parameter[:, -1] = self._last_column()
+
+    def reset_parameters(self) -> None:
+        """`reset_to_start`, by the name under which PyTorch looks for it."""
+        self.reset_to_start()
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, F) features to (N, P) or (N, K, P) parameters."""
         checks.features(input, self.in_features)
         dtype = torch.promote_types(self.weight.dtype, torch.float32)
         with full_precision(input):
-            raw = nn.functional.linear(input.to(dtype), self.weight.to(dtype), self.bias.to(dtype))
-            theta = raw.unflatten(1, self._constants["start"].shape)
-            if self.bound is None:
-                return theta
-            start, below, above = (self._constants[name].to(dtype) for name in ("start", "below", "above"))
-            return limit(theta, start, below, above)
+            weight = self.weight[:, :-1].to(dtype)
+            moved = nn.functional.linear(input.to(dtype), weight, self.bias.to(dtype))
+            moved = moved.unflatten(1, self._constants["start"].shape)
+            if self.bound is not None:
+                moved = limit(moved, self._constant("below", moved), self._constant("above", moved))
+            return self._constant("start", moved) + moved
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Follow `.to(device)`, and stay in float64 through `.half()`."""
-        super()._apply(fn, recurse)
-        here = self._constants["start"].device
-        there = fn(torch.empty(0, device=here)).device
-        self._constants = {name: value.to(there) for name, value in self._constants.items()}
-        return self
+    def _constant(self, name: str, like: Tensor) -> Tensor:
+        return given(self._constants[name], like.device, like.dtype, like)
+
+    def _last_column(self) -> float:
+        """With it the spectral norm of the whole is 1: the norms change neither values nor slopes at the start."""
+        return self.out_features**-0.5
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Also of the first versions, where `weight` had no last column and `bias` held the start."""
+        weight, bias = (state_dict.get(f"{prefix}{name}") for name in ("weight", "bias"))
+        if weight is not None and bias is not None and weight.shape == (self.out_features, self.in_features):
+            state_dict[f"{prefix}weight"] = nn.functional.pad(weight.detach(), (0, 1), value=self._last_column())
+            start = given(self._constants["start"], bias.device, torch.float64, bias)
+            state_dict[f"{prefix}bias"] = (bias.detach().double() - start.flatten()).to(bias.dtype)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+def _kept(value: Tensor) -> Tensor:
+    return constant(lambda: value)

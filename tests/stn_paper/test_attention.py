@@ -11,7 +11,7 @@ def looking(*theta):
         return st.ParallelTransformers(st.ConvLocaliser(1), st.Attention(), torch.tensor(theta), (8, 8))
     transformer = st.SpatialTransformer(st.ConvLocaliser(1), st.Attention(), (8, 8))
     with torch.no_grad():
-        transformer.regression.bias.copy_(torch.tensor(theta[0]))
+        transformer.regression.bias.copy_(torch.tensor(theta[0]) - transformer.family.identity()[0])
     return transformer
 
 

@@ -105,20 +105,19 @@ class Bound:
             ValueError: as `reach`.
         """
         below, above = (distance.to(theta.dtype) for distance in self.reach(start))
-        return limit(theta, start, below, above)
+        return start + limit(theta - start, below, above)
 
     def __repr__(self) -> str:
         return f"Bound(low={self.low.tolist()}, high={self.high.tolist()})"
 
 
-def limit(theta: Tensor, start: Tensor, below: Tensor, above: Tensor) -> Tensor:
-    """Squeeze (..., P) parameters so that they stay less than `below` under and `above` over their start."""
-    moved = theta - start
+def limit(moved: Tensor, below: Tensor, above: Tensor) -> Tensor:
+    """Squeeze (..., P) distances from a start, so that they stay less than `below` under and `above` over it."""
     reach = torch.where(moved < 0, below, above)
     bending = reach.isfinite() & (reach > 0)
     room = torch.where(bending, reach, 1)  # elsewhere any number will do: its branch is not taken
     bent = torch.where(bending, room * torch.tanh(moved / room), moved)
-    return start + torch.where(reach == 0, 0, bent)
+    return torch.where(reach == 0, 0, bent)
 
 
 def _row(value: Limit) -> Tensor:

@@ -1,10 +1,11 @@
 """Checkpoints: files that are there whole or not at all, and are read with suspicion."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import UnusableCheckpoint
 from ..files import replacing
@@ -50,11 +51,11 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
         UnusableCheckpoint: the file is missing, damaged, or of another model.
     """
     state = read(path)
-    if _shapes(state["state_dict"]) != _shapes(network.state_dict()):
-        raise UnusableCheckpoint(f"{path} is the checkpoint of another model: its layers do not have the same shapes")
+    try:
+        copy.deepcopy(network).load_state_dict(state["state_dict"])  # which stops halfway if the layers do not fit
+    except RuntimeError:
+        raise UnusableCheckpoint(
+            f"{path} is the checkpoint of another model: its layers do not have the same shapes"
+        ) from None
     network.load_state_dict(state["state_dict"])
     return state
-
-
-def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in weights.items()}

@@ -169,7 +169,7 @@ def test_only_the_localiser_learns_and_it_begins_with_the_whole_image(network, h
 @pytest.mark.parametrize("asked", [-100.0, 1.0, 100.0])
 def test_windows_are_a_digit_s_frame_give_or_take_a_little(network, hidden, asked):
     with torch.no_grad():
-        network.transformer.regression.bias[0] = asked
+        network.transformer.regression.bias[0] = asked - 1  # which is where it begins
     expected = {-100.0: 0.95, 1.0: 1.0, 100.0: 1.05}[asked]
     for side in (28 / 84, 1.0):
         assert network.theta(hidden.images[:1], side)[0, 0].item() == pytest.approx(expected * side, abs=1e-6)
