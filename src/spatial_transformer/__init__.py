@@ -31,6 +31,7 @@ from .linearised import Linearised
 from .localisers import ConvLocaliser, PaperCNNLocaliser, PaperFCNLocaliser
 from .matrices import perspective_matrix, rotation_matrix, scale_matrix, translation_matrix
 from .parallel import ParallelTransformers, tile_starts
+from .recording import record_thetas
 from .registration import Descent, Registration, register
 from .sampling import sample
 from .transformer import SpatialTransformer
@@ -73,6 +74,7 @@ __all__ = [
     "parameter_groups",
     "perspective_matrix",
     "pixel_to_normalised",
+    "record_thetas",
     "register",
     "remove",
     "rotation_matrix",

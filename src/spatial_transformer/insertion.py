@@ -18,7 +18,11 @@ from .transformer import SpatialTransformer
 class TransformedLayer(nn.Module):
     """A layer with a transformer in front of it, in the place where the layer was.
 
-    Attributes of the layer can still be read through it, so code that asks `model.conv1.weight` goes on working.
+    Code that looks into the layer goes on working: its attributes are read and set through this module
+    (`model.conv1.weight`, `model.layer2.conv1`), and so are the entries of a sequence, their number, slices and loops
+    (`model.layer2[0]`, `len(model.layer2)`), and names (`model.get_submodule("layer2.0")`). Only calling this module
+    warps: a network that calls the entries one by one, and never the sequence, runs no transformer. What asks for the
+    class (`isinstance`), for `children()` or the state dict sees the transformer and the layer.
 
     Args:
         transformer: warps the input of the layer.
@@ -48,6 +52,36 @@ class TransformedLayer(nn.Module):
                 raise
             return getattr(self.layer, name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        layer = self.__dict__.get("_modules", {}).get("layer")
+        ours = name in self.__dict__ or name in ("transformer", "layer") or hasattr(type(self), name)
+        if layer is not None and not ours and hasattr(layer, name):
+            setattr(layer, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    # Python looks these up on the class, past `__getattr__`.
+    def __getitem__(self, index: Any) -> Any:
+        return self.layer[index]  # type: ignore[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.layer[index] = value  # type: ignore[operator]
+
+    def __delitem__(self, index: Any) -> None:
+        del self.layer[index]  # type: ignore[attr-defined]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.layer)  # type: ignore[arg-type]
+
+    def __contains__(self, entry: object) -> bool:
+        return entry in self.layer  # type: ignore[operator]
+
+    def __len__(self) -> int:
+        return len(self.layer)  # type: ignore[arg-type]
+
+    def __bool__(self) -> bool:  # without it that of a layer without entries would be asked for their number
+        return bool(self.layer)
+
 
 def insert(
     model: nn.Module,
@@ -62,7 +96,8 @@ def insert(
 
     The model is changed in place; `insert(copy.deepcopy(model), ...)` leaves the original alone. The layer moves into a
     `TransformedLayer`, so its weights in the state dict are now called `name.layer...`: load a published checkpoint
-    before inserting. Hand the parameters to the optimiser afterwards, best through `parameter_groups`.
+    before inserting. Code that indexes the layer or reads its attributes goes on working. Hand the parameters to the
+    optimiser afterwards, best through `parameter_groups`; `record_thetas` gives what is predicted.
 
     Args:
         model: any network.
@@ -135,19 +170,27 @@ def remove(model: nn.Module, name: str) -> nn.Module:
 
 def _find(model: nn.Module, name: str) -> nn.Module:
     names = [known for known, _ in model.named_modules(remove_duplicate=False) if known]
-    if name not in names:
+    if name not in names and not _is_inside_of_transformed(model, name):
         near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
         raise ValueError(
             f"`name` must be that of a layer in the model; {name!r} is not. Near to it: "
             f"{', '.join(map(repr, near)) or 'the model has no layers'}."
         )
     layer = model.get_submodule(name)
-    if isinstance(layer, nn.ModuleList | nn.ModuleDict):
+    if type(layer).forward is nn.Module.forward:  # a list or a dictionary of modules
         entries = ", ".join(repr(f"{name}.{key}") for key, _ in layer.named_children())
         raise ValueError(
             f"{name!r} is a {type(layer).__name__}, which is never called itself. Name one of its entries: {entries}."
         )
     return layer
+
+
+def _is_inside_of_transformed(model: nn.Module, name: str) -> bool:
+    """Whether it is the former name of a module in a layer that has a transformer by now."""
+    try:
+        return name != "" and model.get_submodule(name) is not None
+    except AttributeError:
+        return False
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import final
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from . import checks
 
@@ -88,6 +89,9 @@ class ConvLocaliser(nn.Sequential):
     Three 3x3 convolutions of stride 2 and a fourth of stride 1; their map is averaged to 4x4, which keeps where things
     are, and a fully connected layer follows. The number of weights does not depend on the size of the input.
 
+    Exported by `torch.export` or to ONNX, with axes that the exporter is told are dynamic, it takes batches and inputs
+    of other sizes too: from 9 pixels along each axis, if that is so where it is exported.
+
     Volumes of at most 8 voxels along the last axis belong in float32, outside of autocast, on processors with AMX:
     PyTorch 2.13 there computes a convolution of stride 2 in bfloat16 from memory that nobody wrote, where its output
     is one voxel wide.
@@ -110,11 +114,54 @@ class ConvLocaliser(nn.Sequential):
 
     def __init__(self, in_channels: int, *, dims: int = 2, width: int = 16, out_features: int = 32) -> None:
         checks.dims("ConvLocaliser", dims, allowed=(2, 3))
-        convolution, pool = (nn.Conv2d, nn.AdaptiveAvgPool2d) if dims == 2 else (nn.Conv3d, nn.AdaptiveAvgPool3d)
+        convolution = nn.Conv2d if dims == 2 else nn.Conv3d
         layers: list[nn.Module] = []
         channels = [in_channels, width, 2 * width, 2 * width, 2 * width]
         for before, after, stride in zip(channels[:-1], channels[1:], (2, 2, 2, 1), strict=True):
             layers += [convolution(before, after, 3, stride=stride, padding=1), nn.ReLU()]
-        layers += [pool(4), nn.Flatten(), nn.Linear(channels[-1] * 4**dims, out_features), nn.ReLU()]
+        layers += [AveragedTo(4), nn.Flatten(), nn.Linear(channels[-1] * 4**dims, out_features), nn.ReLU()]
         super().__init__(*layers)
         self.out_features = out_features
+
+
+@final
+class AveragedTo(nn.Module):
+    """The map averaged to `bins` along every axis, as `nn.AdaptiveAvgPool2d` and `nn.AdaptiveAvgPool3d` do.
+
+    ONNX has no such operator for maps whose length is no multiple of `bins`, or not known yet. For an exporter each
+    axis is therefore multiplied by a matrix that averages it, which is the same to rounding.
+
+    Args:
+        bins: along each axis.
+
+    Example:
+        >>> AveragedTo(2)(torch.tensor([[[[1.0, 2.0, 6.0]] * 2]])).tolist()
+        [[[[1.5, 4.0], [1.5, 4.0]]]]
+    """
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) or (N, C, D, H, W) to (N, C, bins, ..., bins)."""
+        if not torch.compiler.is_exporting():
+            pool = nn.functional.adaptive_avg_pool2d if features.ndim == 4 else nn.functional.adaptive_avg_pool3d
+            return pool(features, self.bins)
+        for axis in range(2, features.ndim):
+            averages = averaging_matrix(features.shape[axis], self.bins, features)
+            features = (features.movedim(axis, -1) @ averages.T).movedim(-1, axis)
+        return features
+
+    def extra_repr(self) -> str:
+        return f"{self.bins}"
+
+
+def averaging_matrix(length: int, bins: int, like: Tensor) -> Tensor:
+    """(bins, length): row i averages the entries from floor(i length / bins) to ceil((i + 1) length / bins)."""
+    bin_ = torch.arange(bins, device=like.device)[:, None]
+    start = torch.div(bin_ * length, bins, rounding_mode="floor")
+    end = torch.div((bin_ + 1) * length + bins - 1, bins, rounding_mode="floor")
+    entry = torch.arange(length, device=like.device)
+    inside = (start <= entry) & (entry < end)
+    return inside.to(like.dtype) / (end - start).to(like.dtype)

@@ -1,9 +1,13 @@
 """Localisation networks: what they return, and how many weights they have."""
 
+import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 import spatial_transformer as st
+from spatial_transformer import testing
+from spatial_transformer.localisers import AveragedTo, averaging_matrix
 
 
 def weights(localiser):
@@ -72,3 +76,49 @@ def test_every_weight_gets_a_gradient(build):
 def test_sizes_that_leave_nothing_for_the_second_convolution_are_refused():
     with pytest.raises(ValueError, match=r"every entry of `size` must be at least 28; got \(28, 27\)"):
         st.PaperCNNLocaliser(1, (28, 27))
+
+
+def averaged_by_pytorch(features, bins):
+    pool = {4: nn.functional.adaptive_avg_pool2d, 5: nn.functional.adaptive_avg_pool3d}[features.ndim]
+    return pool(features, bins)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 4, 5, 7])
+def test_a_matrix_averages_as_pytorch_does(bins):
+    for length in range(1, 41):
+        line = testing.random_image((length, 1), dtype=torch.float64)
+        ours = averaging_matrix(length, bins, line) @ line
+        torch.testing.assert_close(ours, averaged_by_pytorch(line, (bins, 1)), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(("size", "strict"), [((9, 17), True), ((6, 5, 7), False)], ids=["2D", "3D"])
+def test_exported_the_map_may_have_another_size(size, strict):
+    like = torch.rand(2, 3, *size)
+    program = torch.export.export(AveragedTo(4), (like,), dynamic_shapes=(dynamic(like),), strict=strict).module()
+    for length in (2, 3, 4, 5, 8, 11):
+        features = testing.random_image((length, *size[1:]), dtype=torch.float32)
+        torch.testing.assert_close(program(features), averaged_by_pytorch(features, 4), rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_onnx_takes_batches_and_volumes_of_other_sizes():
+    torch.manual_seed(0)
+    localiser, like = st.ConvLocaliser(3, dims=3, width=2).eval(), torch.rand(2, 3, 17, 19, 9)
+    options = {"dynamo": True, "verbose": False, "optimize": False}  # optimising takes as long as all else
+    program = torch.onnx.export(localiser, (like,), dynamic_shapes=(dynamic(like),), **options)
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    for batch, *size in ((1, 17, 19, 9), (3, 10, 64, 30), (2, 9, 9, 9)):
+        volumes = torch.rand(batch, 3, *size)
+        (ours,) = session.run(None, {session.get_inputs()[0].name: volumes.numpy()})
+        torch.testing.assert_close(torch.from_numpy(ours), localiser(volumes).detach(), rtol=0, atol=1e-6)
+
+
+def dynamic(tensor):
+    """Every axis but that of the channels may have another length than the exporter sees."""
+    return {axis: torch.export.Dim.DYNAMIC for axis in range(tensor.ndim) if axis != 1}
+
+
+def test_the_state_dict_is_that_of_pytorchs_layers():
+    assert list(st.ConvLocaliser(1).state_dict()) == [
+        f"{i}.{kind}" for i in (0, 2, 4, 6, 10) for kind in ("weight", "bias")
+    ]

@@ -132,10 +132,10 @@ def horizon(family: object, value: Tensor) -> None:
 def invertible(family: object, info: Tensor) -> None:
     """`info` (N,) is zero where the factorisation of the matrix went through."""
     if readable(info) and bool(info.any()):
-        first = int(info.nonzero()[0])
+        rows, have, their = _rows(info != 0)
         raise ValueError(
-            f"theta[{first}] has no inverse: its `{family}` matrix is singular, the warp collapses the image. "
-            "Keep the scale away from zero."
+            f"{rows} {have} no inverse: {their} `{family}` matrix is singular, the warp collapses the image. Keep the "
+            "scale away from zero, or leave these rows out."
         )
 
 
@@ -145,16 +145,24 @@ def inverted(family: object, missed: Tensor, determinant: Tensor, tolerance: flo
         return
     lost = ~(missed.abs().amax(dim=-1) <= tolerance)  # (N, K); NaN is lost
     if bool(lost.any()):
-        first = int(lost.any(dim=1).nonzero()[0])
+        rows, have, _ = _rows(lost.any(dim=1))
         raise ValueError(
-            f"theta[{first}] has no inverse at {int(lost[first].sum())} of {lost.shape[1]} points: no target point "
+            f"{rows} {have} no inverse at {int(lost.sum())} of {lost[lost.any(dim=1)].numel()} points: no target point "
             f"was found that `{family}` takes to within {tolerance:g} of them. The warp folds, or reaches nothing "
             "there; `folds` says where. Move theta towards the identity, or ask for fewer points."
         )
     folded = ((determinant > 0).any(dim=1) & (determinant < 0).any(dim=1)) | (determinant == 0).any(dim=1)  # (N,)
     if bool(folded.any()):
-        first = int(folded.nonzero()[0])
+        rows, have, their = _rows(folded)
         raise ValueError(
-            f"theta[{first}] has no inverse: its `{family}` warp folds, and the points that were found lie on both "
+            f"{rows} {have} no inverse: {their} `{family}` warp folds, and the points that were found lie on both "
             "sides of the fold. `folds` says where. Move theta towards the identity."
         )
+
+
+def _rows(which: Tensor) -> tuple[str, str, str]:
+    """(N,) booleans to the names of those rows, and the words that agree with one or several."""
+    rows = which.nonzero().flatten().tolist()
+    more = f" and {len(rows) - 8} more" if len(rows) > 8 else ""
+    named = ", ".join(f"theta[{row}]" for row in rows[:8]) + more
+    return (named, "has", "its") if len(rows) == 1 else (named, "have", "their")

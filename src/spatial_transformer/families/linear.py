@@ -92,11 +92,17 @@ class MatrixFamily(Family):
             (N, P) parameters; `compose(theta, inverse(theta))` is the identity.
 
         Raises:
-            ValueError: a matrix is singular (a scale of zero).
+            ValueError: matrices are singular (a scale of zero); the message names the rows. While traced, no values
+                are read, and those rows are NaN.
+
+        Example:
+            >>> from spatial_transformer import Attention
+            >>> Attention().inverse(torch.tensor([[0.5, 0.25, 0.0]]))
+            tensor([[ 2.0000, -0.5000, -0.0000]])
         """
         inverse, info = torch.linalg.inv_ex(self.matrix(theta))
         checks.invertible(self, info)
-        return self._read(inverse)
+        return self._read(inverse.masked_fill((info != 0)[:, None, None], torch.nan))
 
     @final
     def compose(self, first: Tensor, then: Tensor) -> Tensor:

@@ -151,3 +151,29 @@ def test_nan_and_infinite_points_raise_nothing(family):
 def test_a_tolerance_is_positive(tolerance):
     with pytest.raises(ValueError, match="`tolerance` must be a positive number"):
         st.Affine().inverse_points(st.Affine().identity(1), torch.zeros(1, 2), tolerance=tolerance)
+
+
+@pytest.mark.parametrize("build", [st.Attention, st.Similarity, st.Affine, st.Projective])
+def test_singular_rows_are_named_and_the_others_stay_right(build, dims):
+    family = build(dims=dims)
+    theta, points = small(family, batch=4), testing.random_points(dims, 1, 5)
+    singular = theta.clone()
+    singular[[0, 2]] = 0
+    for call in (lambda: family.inverse(singular), lambda: family.inverse_points(singular, points)):
+        with pytest.raises(ValueError, match=r"theta\[0\], theta\[2\] have no inverse: .* leave these rows out"):
+            call()
+    answered = torch.func.vmap(lambda row: family.inverse(row[None])[0])(singular)  # nothing is read in there
+    assert answered[[0, 2]].isnan().any(dim=1).all()
+    torch.testing.assert_close(answered[[1, 3]], family.inverse(theta[[1, 3]]), rtol=0, atol=1e-12)
+
+
+def test_many_rows_are_counted():
+    with pytest.raises(ValueError, match=r"theta\[7\] and 92 more have no inverse"):
+        st.Attention().inverse(torch.zeros(100, 3))
+
+
+def test_all_rows_are_named_that_fold():
+    family = st.BSpline((4, 4))
+    theta = torch.stack([torch.zeros(32), 3 * torch.ones(32).cumsum(0).sin(), 3 * torch.ones(32).cumsum(0).sin()])
+    with pytest.raises(ValueError, match=r"theta\[1\], theta\[2\] have no inverse"):
+        family.inverse_points(theta, testing.random_points(2, 1, 20, dtype=torch.float32))
