@@ -47,8 +47,8 @@ def sample(
         ValueError: a shape, batch, mode, padding or index that does not fit.
         TypeError: points in half precision, or an integer image with a blending mode or a gradient.
 
-    Source: Jaderberg et al. (2015), equations 3 to 7. At a whole x the gradient is the central difference, the mean of the
-    slopes on both sides.
+    Source: Jaderberg et al. (2015), equations 3 to 7. At a whole x the gradient is the central difference,
+    the mean of the slopes on both sides.
 
     Example:
         >>> image = torch.tensor([[[[0.0, 1.0, 2.0, 3.0]]]])

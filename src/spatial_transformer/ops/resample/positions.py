@@ -181,7 +181,7 @@ class Positions:
         with kernel.loop(0, count) as side:
             centres, fractions = [], []
             for axis, (here, centre, fraction) in enumerate(zip(on_end, places.centres, places.fractions, strict=True)):
-                number = side if variant.sides == 2 else side // 2**axis % 2  # noqa: PLR2004
+                number = side if variant.sides == 2 else side // 2**axis % 2
                 left = here & ~number.is_(0)
                 centres.append(choose(left, centre - 1, centre))
                 fractions.append(choose(left, fraction + 1, fraction))

@@ -5,9 +5,9 @@ pixels, its taps; each has an index and a weight that depends on x. The value is
 tap per axis, and autograd does the rest.
 
 The gradient with respect to x is the slope of the cell that x lies in, and where two cells meet the mean of both: at a
-whole x the bilinear one is (U(x + 1) - U(x - 1)) / 2. A mirrored image then has the mirrored gradient. Equation 7 of the
-paper, read literally, returns the pixel's own value there, and an identity transformation puts every sample on whole
-pixels.
+whole x the bilinear one is (U(x + 1) - U(x - 1)) / 2. A mirrored image then has the mirrored gradient. Equation 7 of
+the paper, read literally, returns the pixel's own value there, and an identity transformation puts every sample on
+whole pixels.
 """
 
 import functools
