@@ -62,7 +62,9 @@ def photograph() -> Tensor:
     """Faded to its mean, so that what one image shows is in the other too."""
     pixels = cropped_photograph()
     away = torch.arange(WIDE).sub((WIDE - 1) / 2).square()
-    seen = (2 - (away[:, None] + away).sqrt() / (SIZE / 2 - MARGIN) * 2).clamp(0, 1)  # 1 in the middle, 0 from 20 pixels
+    seen = (2 - (away[:, None] + away).sqrt() / (SIZE / 2 - MARGIN) * 2).clamp(
+        0, 1
+    )  # 1 in the middle, 0 from 20 pixels
     return pixels.mean() + seen * (pixels - pixels.mean())
 
 
