@@ -96,7 +96,7 @@ def register(
         start: (N, P) or (1, P) theta to begin with; the identity by default.
         penalty: a function of theta that returns (N,) values to be added to the measure, for instance
             `lambda theta: 0.01 * guards.area_penalty(family, theta)`.
-        mode: how the warp reads between pixels, as in `sample`.
+        mode: how the finest level, and the result, are read between pixels, as in `sample`; coarser levels are bicubic.
         padding: what the warp reads outside of `moving`, as in `sample`.
         descent: rate, steps and stopping rule.
 
@@ -125,7 +125,9 @@ def register(
         small_moving, small_fixed = _shrink(moving, level), _shrink(fixed, level)
 
         def loss(theta: Tensor) -> Tensor:
-            warped = warp(small_moving, family, theta, small_fixed.shape[2:], mode=mode, padding=padding)
+            # Coarser pixels see further when the slope is that of a smoother kernel, which looks at four along an axis.
+            kernel = "bicubic" if level else mode
+            warped = warp(small_moving, family, theta, small_fixed.shape[2:], mode=kernel, padding=padding)
             value = compare(warped, small_fixed.expand(len(warped), *small_fixed.shape[1:]))  # (N,)
             return value if penalty is None else value + penalty(theta)
 

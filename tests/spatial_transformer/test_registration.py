@@ -1,10 +1,14 @@
 """Registration: finds the warp between two images, for every family, alone and in a batch."""
 
+import importlib.util
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 import spatial_transformer as st
-from spatial_transformer import guards, measures, testing
+from spatial_transformer import guards, measures, registration, testing
 from spatial_transformer.registration import Descent
 
 SIZE = (48, 40)
@@ -226,6 +230,84 @@ def test_double_and_half_precision():
 def test_an_empty_batch_gives_an_empty_result():
     found = st.register(torch.rand(0, 1, 8, 8), torch.rand(0, 1, 8, 8), st.Affine())
     assert (found.theta.shape, found.warped.shape, found.stopped) == ((0, 6), (0, 1, 8, 8), ())
+
+
+def square(at, size=64, side=16):
+    image = torch.zeros(1, 1, size, size)
+    image[..., at : at + side, at : at + side] = 1
+    return image
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e-5, 1.0, 1e8])
+def test_the_unit_of_intensity_does_not_matter(unit):
+    fixed = torch.exp(-8 * st.target_points((32, 32)).square().sum(dim=-1))[None]
+    moving = st.warp(fixed, st.Translation(), torch.tensor([[0.3, -0.2]]))
+    found = st.register(unit * moving, unit * fixed, st.Translation())
+    torch.testing.assert_close(found.theta, torch.tensor([[-0.3, 0.2]]), rtol=0, atol=1e-3)
+
+
+def test_a_pair_swapped_and_mirrored_is_found_as_well():
+    a, b = square(24), square(28)
+    moving, fixed = torch.cat([b, a, b.flip(3), a.flip(3)]), torch.cat([a, b, a.flip(3), b.flip(3)])
+    found = st.register(moving, fixed, st.Translation()).theta * 32  # pixels
+    expected = torch.tensor([[4.0, 4.0], [-4.0, -4.0], [-4.0, 4.0], [4.0, -4.0]])
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.05)
+
+
+def test_every_family_finds_a_pair_and_its_mirror_image_as_well(family):
+    """Mirrored along all axes, which sends every family's warps to warps of its own."""
+    moving = texture((20, 24) if family.dims == 2 else (6, 6, 6))
+    axes = tuple(range(2, 2 + family.dims))
+    fixed = moving.roll((1,) * family.dims, dims=axes)
+    both = [
+        st.register(a, b, family, levels=1 + (family.dims == 2), descent=Descent(steps=8)).losses[-1].amin()
+        for a, b in ((moving, fixed), (moving.flip(axes), fixed.flip(axes)))
+    ]
+    torch.testing.assert_close(both[0], both[1], rtol=0.1, atol=1e-5)  # scattered control points are not mirrored
+
+
+@pytest.mark.parametrize("size", [(15, 17), (64, 63), (9, 14, 21)])
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_the_pyramid_of_a_mirrored_image_is_mirrored(size, level):
+    image = torch.rand(1, 1, *size, dtype=torch.float64)
+    axes = tuple(range(2, image.ndim))
+    mirrored = registration._shrink(image.flip(axes), level).flip(axes)
+    torch.testing.assert_close(mirrored, registration._shrink(image, level))
+
+
+@pytest.mark.parametrize("picture", ["texture", "blob"])
+@pytest.mark.parametrize("pixels", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("levels", [1, None])
+def test_a_start_near_the_truth_is_improved(picture, pixels, levels):
+    family, truth = st.Translation(), torch.tensor([[0.2, -0.1]])
+    blob = torch.exp(-20 * st.target_points((32, 32)).square().sum(dim=-1))[None]
+    moving = texture((32, 32)) if picture == "texture" else blob
+    fixed = st.warp(moving, family, truth, padding="border")
+    away = torch.tensor([[1.0, 0.0], [-0.6, 0.8], [-0.7, -0.7], [0.0, 1.0]]) * pixels / 16
+    found = st.register(moving, fixed.expand(4, 1, 32, 32), family, start=truth + away, levels=levels)
+    assert ((found.theta - truth).norm(dim=1) * 16 < 0.1 * pixels).all()
+
+
+@pytest.mark.parametrize("size", [(4, 24, 24), (64, 8, 8), (1, 16, 16)])
+def test_no_volume_ends_worse_than_its_start(size):
+    family, batch = st.Affine(3), 3
+    moving, fixed = texture(size, batch), texture(size, batch, seed=1)  # nothing in common
+    start = testing.random_theta(family, batch=batch, dtype=torch.float32, spread=0.1)
+    found = st.register(moving, fixed, family, start=start, levels=3, descent=Descent(rate=0.5, steps=25))
+    begun = measures.mse(st.warp(moving, family, start, padding="border"), fixed)
+    ended = measures.mse(st.warp(moving, family, found.theta, padding="border"), fixed)
+    assert (ended <= begun).all()
+
+
+def test_the_mirror_table_is_that_in_results():
+    root = Path(__file__).parents[2]
+    spec = importlib.util.spec_from_file_location("mirror_table", root / "tools" / "mirror_table.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    rows = json.loads(tool.RESULTS.read_text())
+    assert tool.PAGE.read_text().split(tool.BEGIN)[1].split(tool.END)[0] == tool.table(rows)
+    assert {row["picture"] for row in rows} == set(tool.PICTURES)
+    assert max(tool.asymmetry(row) for row in rows if row["picture"] != "cropped photograph") <= 0.05
 
 
 @pytest.mark.parametrize("fitted", [st.Affine(), st.Rigid(), st.ThinPlateSpline((3, 3)), st.Affine(3)], ids=str)
