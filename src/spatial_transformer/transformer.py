@@ -20,8 +20,9 @@ class SpatialTransformer(nn.Module):
     """Warp the input, or a feature map, by a transformation predicted from it.
 
     Between the localiser and theta stands a regression layer that the transformer owns. It adds to the identity of the
-    family, which is no weight, and starts with weights and bias of zero, so a new transformer returns its input unchanged and can be put into any
-    network, trained or not. The state dict holds the weights of the two networks and nothing else.
+    family, which is no weight, and starts with weights and bias of zero, so a new transformer returns its input
+    unchanged and can be put into any network, trained or not. The state dict holds the weights of the two networks and
+    nothing else.
 
     With `steps` above 1 the transformer is recurrent, as in inverse-compositional networks: it warps the input by the
     theta so far, looks at the result, predicts an update u and goes on with `family.compose(u, theta)`, the one warp
