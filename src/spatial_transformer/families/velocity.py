@@ -78,7 +78,7 @@ class Velocity(Family):
         for axis, (length, controls) in enumerate(zip(self.resolution, control, strict=True)):
             self._keep(f"start {axis}", partial(_start, length, controls))
             self._keep(f"filter {axis}", partial(spline_filter, length))
-            self._keep(f"wide filter {axis}", lambda axis=axis: widen(self._constants[f"filter {axis}"]))
+            self._keep(f"wide filter {axis}", partial(_wide_filter, length))
 
     def inverse(self, theta: Tensor) -> Tensor:
         """The theta of the inverse map: source to target. It is `-theta`; see above for how exactly it undoes.
@@ -163,3 +163,8 @@ def _start(length: int, controls: int) -> Tensor:
     """(length, controls): control points along an axis to the spline at the nodes of the internal grid."""
     along = torch.linspace(-REACH, REACH, length, dtype=torch.float64)[:, None]
     return spline_weights(lattice_position(along, [controls])[:, 0], controls)
+
+
+def _wide_filter(length: int) -> Tensor:
+    """`spline_filter` to a lattice with margins."""
+    return widen(spline_filter(length))
