@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checks
+from .constants import plainly
 from .coordinates import target_points
 from .families import Family, MatrixFamily
 from .guards.bound import Bound
@@ -23,6 +24,8 @@ class ParallelTransformers(nn.Module):
 
     Each transformer has a start of its own. Two that start at one place get the same gradients and stay together, and
     the network has one object or part less to look at.
+
+    The starts are no weights: they are not in the state dict, and what loads one is made with the same.
 
     The layers behind take the K warps apart or together: `.flatten(1, 2)` puts them into one image of K C channels (as
     `nn.Flatten(1, 2)` in a `Sequential`), `.flatten(0, 1)` into one batch of N K images, `.unbind(1)` into K batches.
@@ -171,14 +174,20 @@ def tile_starts(family: Family, tiles: Sequence[int], *, scale: float | None = N
     checks.family(family)
     tiles = checks.size("tiles", tiles, dims=family.dims)
     scale = checks.positive("scale", 1 / max(tiles) if scale is None else scale)
-    centres = target_points(tiles, dtype=torch.float64).reshape(-1, family.dims)  # (K, D)
+    place = torch.empty(0).device
+    with plainly():
+        starts = _windows(family, target_points(tiles, dtype=torch.float64).reshape(-1, family.dims), scale).float()
+    return starts if place.type == "meta" else starts.to(place)  # there they would be lost
+
+
+def _windows(family: Family, centres: Tensor, scale: float) -> Tensor:
     if isinstance(family, MatrixFamily):
         matrix = translation_matrix(centres) @ scale_matrix(torch.full_like(centres, scale))
         try:
-            return family.from_matrix(matrix).float()
+            return family.from_matrix(matrix)
         except ValueError as error:
             raise ValueError(_too_stiff(family, scale)) from error
-    return _fitted_windows(family, centres, scale).float()
+    return _fitted_windows(family, centres, scale)
 
 
 def _fitted_windows(family: Family, centres: Tensor, scale: float) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checks
-from .constants import constant, given
+from .constants import constant, given, plainly
 from .families.base import full_precision
 from .guards.bound import Bound, limit
 
@@ -41,7 +41,8 @@ class Regression(nn.Module):
         self.bound = bound
         self._constants = {"start": constant(lambda: start)}
         if bound is not None:
-            self._constants["below"], self._constants["above"] = map(_kept, bound.reach(self._constants["start"]))
+            with plainly():
+                self._constants["below"], self._constants["above"] = bound.reach(self._constants["start"])
         # Made, and random numbers drawn, as by any linear layer.
         linear = nn.Linear(in_features, self.out_features)
         self.weight = nn.Parameter(nn.functional.pad(linear.weight.detach(), (0, 1)))  # (P, F + 1)
@@ -91,7 +92,3 @@ class Regression(nn.Module):
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}"
-
-
-def _kept(value: Tensor) -> Tensor:
-    return constant(lambda: value)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checks
+from .constants import plainly
 from .families import Family
 from .guards.bound import Bound
 from .regression import Regression
@@ -18,9 +19,10 @@ from .warping import warp
 class SpatialTransformer(nn.Module):
     """Warp the input, or a feature map, by a transformation predicted from it.
 
-    Between the localiser and theta stands a regression layer that the transformer owns. It starts with zero weights and
-    the identity of the family as bias, so a new transformer returns its input unchanged and can be put into any
-    network, trained or not. The state dict holds the weights of the two networks and nothing else.
+    Between the localiser and theta stands a regression layer that the transformer owns. It adds to the identity of the
+    family, which is no weight, and starts with weights and bias of zero, so a new transformer returns its input
+    unchanged and can be put into any network, trained or not. The state dict holds the weights of the two networks and
+    nothing else.
 
     With `steps` above 1 the transformer is recurrent, as in inverse-compositional networks: it warps the input by the
     theta so far, looks at the result, predicts an update u and goes on with `family.compose(u, theta)`, the one warp
@@ -80,10 +82,12 @@ class SpatialTransformer(nn.Module):
         self.padding = padding
         self.antialias = antialias
         self.steps = checks.steps(steps, family)
-        self.regression = Regression(out_features, family.identity(1, dtype=torch.float64)[0], bound)
+        with plainly():
+            start = family.identity(1, dtype=torch.float64, device="cpu")[0]
+        self.regression = Regression(out_features, start, bound)
 
     def reset_to_identity(self) -> None:
-        """Zero weights, identity bias: whatever the localiser says, theta is the identity."""
+        """Weights and bias of zero: whatever the localiser says, theta is the identity."""
         self.regression.reset_to_start()
 
     def theta(self, image: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import checks
+from ..constants import constant, given
 from ..coordinates import target_points
 from .inversion import newton_step, solve
 
@@ -19,8 +20,8 @@ class Family(nn.Module, ABC):
 
     A family knows how many parameters it has (`parameter_count`), which theta leaves everything where it is
     (`identity`), and where a theta sends a point (`points`). It holds no weights: whatever it needs to compute with are
-    constants in float64, which follow the module from device to device, are cast to the dtype of theta when used, and
-    never enter a state dict.
+    constants in float64, which are given out in the dtype and on the device of theta, wherever the module is, and never
+    enter a state dict.
 
     A subclass writes `_transform`; everything else is final. Families that are closed under inversion also have
     `inverse`, which returns a theta: exact for the groups of matrices (which have `compose` too), `-theta` for
@@ -34,11 +35,20 @@ class Family(nn.Module, ABC):
         parameter_count: P, the length of a theta.
     """
 
-    def __init__(self, dims: int, identity: Tensor) -> None:
+    def __init__(self, dims: int, identity: Tensor | Callable[[], Tensor]) -> None:
         super().__init__()
         self.dims = dims
-        self.parameter_count = identity.numel()
-        self._constants = {"identity": identity.flatten().double()}
+        here = torch.empty(0) if callable(identity) else identity
+        # Where `identity` is returned. The meta device is where modules are made before they have a place.
+        self._place = None if here.device.type == "meta" else here.device
+        self._constants: dict[str, Tensor] = {}
+        self._keep("identity", lambda: (identity() if callable(identity) else identity).flatten())  # (P,)
+        self.parameter_count = self._constants["identity"].numel()
+
+    @final
+    def _keep(self, name: str, make: Callable[[], Tensor]) -> None:
+        """Make a constant for `_constant`, with values even where this module is made without."""
+        self._constants[name] = constant(make)
 
     @final
     def identity(
@@ -49,7 +59,7 @@ class Family(nn.Module, ABC):
         Args:
             batch: N, how many copies.
             dtype: float32 or float64.
-            device: where to put it; by default where the family is.
+            device: where to put it; by default where the family was made or moved to.
 
         Returns:
             (N, P) parameters.
@@ -58,7 +68,8 @@ class Family(nn.Module, ABC):
             ValueError: `batch` is negative.
             TypeError: `dtype` is neither float32 nor float64.
         """
-        row = self._constants["identity"].to(device=device, dtype=checks.coordinates_dtype(dtype))  # (P,)
+        place = torch.empty(0, device=self._place if device is None else device).device
+        row = given(self._constants["identity"], place, checks.coordinates_dtype(dtype))  # (P,)
         return row.repeat(checks.batch(batch), 1)
 
     @final
@@ -209,14 +220,12 @@ class Family(nn.Module, ABC):
         return self.points(theta, target_points(size, dtype=theta.dtype, device=theta.device))
 
     def _constant(self, name: str, like: Tensor) -> Tensor:
-        return self._constants[name].to(device=like.device, dtype=like.dtype)
+        return given(self._constants[name], like.device, like.dtype, like)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Follow `.to(device)`, and stay in float64 through `.half()`: constants are cast when they are used."""
+        """Remember where `.to(device)` puts the module: `identity` is returned there."""
         super()._apply(fn, recurse)
-        here = self._constants["identity"].device
-        there = fn(torch.empty(0, device=here)).device
-        self._constants = {name: value.to(there) for name, value in self._constants.items()}
+        self._place = fn(torch.empty(0, device=self._place)).device
         return self
 
 

@@ -42,7 +42,7 @@ class BSpline(Family):
 
     def __init__(self, control: Sequence[int] = (4, 4)) -> None:
         control = checks.control(control)
-        super().__init__(len(control), torch.zeros(*control, len(control)))
+        super().__init__(len(control), lambda: torch.zeros(*control, len(control)))
         self.control = control
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class Displacement(Family):
 
     def __init__(self, size: Sequence[int]) -> None:
         size = checks.size("size", size)
-        super().__init__(len(size), torch.zeros(len(size) * math.prod(size)))
+        super().__init__(len(size), lambda: torch.zeros(len(size) * math.prod(size)))
         self.size = size
 
     def from_flow(self, flow: Tensor) -> Tensor:

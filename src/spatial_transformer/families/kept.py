@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..constants import fake_mode
 from ..coordinates import target_points
 
 _KEPT: MutableMapping[nn.Module, dict[Any, tuple[Tensor, ...]]] = weakref.WeakKeyDictionary()
@@ -28,7 +29,7 @@ def kept(
     Returns:
         The constants.
     """
-    if torch.compiler.is_compiling():  # keeps constants by itself
+    if torch.compiler.is_compiling() or fake_mode(like) is not None:  # keeps constants by itself; has none to keep
         return _computed(size, like, compute)
     known = _KEPT.setdefault(family, {})
     key = (size, like.dtype, like.device)

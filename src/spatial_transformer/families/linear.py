@@ -1,7 +1,7 @@
 """Families whose source point is a matrix times the target point: shift, crop, and the full affine map."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import torch
@@ -125,7 +125,7 @@ class MatrixFamily(Family):
 class LinearFamily(MatrixFamily):
     """A matrix family whose last row is 0 ... 0 1."""
 
-    def __init__(self, dims: int, identity: Tensor, *, allowed: Sequence[int] = (2, 3)) -> None:
+    def __init__(self, dims: int, identity: Tensor | Callable[[], Tensor], *, allowed: Sequence[int] = (2, 3)) -> None:
         super().__init__(checks.dims(type(self).__name__, dims, allowed=allowed), identity)
 
     @abstractmethod
@@ -168,7 +168,7 @@ class Translation(LinearFamily):
     """
 
     def __init__(self, dims: int = 2) -> None:
-        super().__init__(dims, torch.zeros(dims))
+        super().__init__(dims, lambda: torch.zeros(dims))
 
     def _linear(self, theta: Tensor) -> Tensor:
         eye = torch.eye(self.dims, dtype=theta.dtype, device=theta.device)
@@ -198,7 +198,7 @@ class Attention(LinearFamily):
     """
 
     def __init__(self, dims: int = 2) -> None:
-        super().__init__(dims, torch.tensor([1.0] + [0.0] * dims))
+        super().__init__(dims, lambda: torch.tensor([1.0] + [0.0] * dims))
 
     def _linear(self, theta: Tensor) -> Tensor:
         eye = torch.eye(self.dims, dtype=theta.dtype, device=theta.device)
@@ -228,7 +228,7 @@ class Affine(LinearFamily):
     """
 
     def __init__(self, dims: int = 2) -> None:
-        super().__init__(dims, torch.eye(dims, dims + 1))
+        super().__init__(dims, lambda: torch.eye(dims, dims + 1))
 
     def _linear(self, theta: Tensor) -> Tensor:
         return theta.unflatten(1, (self.dims, self.dims + 1))

@@ -48,11 +48,11 @@ class PiecewiseAffine(Family):
 
     def __init__(self, control: Sequence[int] = (4, 4)) -> None:
         control = checks.control(control)
-        super().__init__(len(control), lattice_points(control))
+        super().__init__(len(control), lambda: lattice_points(control))
         self.control = control
         lengths = [length + 2 for length in reversed(control)]  # x first, with the ring
-        self._constants["last_cell"] = torch.tensor(lengths, dtype=torch.float64) - 2  # (D,)
-        self._constants["strides"] = torch.tensor([1.0, *lengths[:-1]], dtype=torch.float64).cumprod(dim=0)  # (D,)
+        self._keep("last_cell", lambda: torch.tensor(lengths) - 2)  # (D,)
+        self._keep("strides", lambda: torch.tensor([1, *lengths[:-1]]).cumprod(dim=0))  # (D,)
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         # Displacements rather than source points, so that the identity is exact.

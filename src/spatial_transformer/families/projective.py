@@ -36,7 +36,7 @@ class Projective(MatrixFamily):
 
     def __init__(self, dims: int = 2) -> None:
         checks.dims("Projective", dims, allowed=(2, 3))
-        super().__init__(dims, torch.eye(dims + 1).flatten()[:-1])
+        super().__init__(dims, lambda: torch.eye(dims + 1).flatten()[:-1])
 
     def _build(self, theta: Tensor) -> Tensor:
         last = torch.ones_like(theta[:, :1])

@@ -19,10 +19,12 @@ class _TurningFamily(LinearFamily):
 
     def __init__(self, dims: int, scale: Sequence[float], extent: Sequence[float] | None) -> None:
         checks.dims(type(self).__name__, dims, allowed=(2, 3))
-        super().__init__(dims, torch.tensor([*scale, *[0.0] * (TURNS[dims] + dims)]))
+        super().__init__(dims, lambda: torch.tensor([*scale, *[0.0] * (TURNS[dims] + dims)]))
         self.extent = checks.extent(extent, dims)
-        lengths = torch.tensor(self.extent, dtype=torch.float64)
-        self._constants["aspect"] = lengths / lengths[:, None]  # (D, D): the unit of column j over that of row i
+        # (D, D): the unit of column j over that of row i
+        self._keep(
+            "aspect", lambda: torch.tensor([[b / a for b in self.extent] for a in self.extent], dtype=torch.float64)
+        )
 
     def _turn(self, turn: Tensor, scale: Tensor | None, shift: Tensor) -> Tensor:
         """(N, 1 | 3) rotations, (N, 1) scales, (N, D) shifts to (N, D, D+1)."""

@@ -49,7 +49,7 @@ class Structured(Family):
     def __init__(self, basis: Tensor | Basis, *, dims: int | None = None, learnable: bool = False) -> None:
         dims = checks.basis(basis, dims, learnable=learnable)
         count = len(basis) if isinstance(basis, Tensor) else _count(basis, dims)
-        super().__init__(dims, torch.zeros(dims * count))
+        super().__init__(dims, lambda: torch.zeros(dims * count))
         self.learnable = learnable
         self.basis: Basis | Tensor | None = None
         if not isinstance(basis, Tensor):
@@ -57,7 +57,7 @@ class Structured(Family):
         elif learnable:
             self.basis = nn.Parameter(basis.detach().clone())
         else:
-            self._constants["basis"] = basis.detach().double()
+            self._keep("basis", lambda: basis)
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         matrix = theta.unflatten(1, (self.dims, -1))  # (N, D, F)

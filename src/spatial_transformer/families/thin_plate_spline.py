@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .. import checks
+from ..constants import plainly
 from .base import Family, full_precision
 from .basis import for_grid, move, move_on_grid
 from .kept import kept
@@ -53,14 +54,15 @@ class ThinPlateSpline(Family):
 
     def __init__(self, control: Sequence[int] | Tensor = (4, 4), *, stiffness: float = 0.0) -> None:
         lattice = None if hasattr(control, "ndim") else checks.control(control)  # a tensor or array has axes
-        points = checks.control_points(control) if lattice is None else lattice_points(lattice)  # (K, D)
-        super().__init__(points.shape[1], points)
+        with plainly():
+            points = checks.control_points(control) if lattice is None else lattice_points(lattice)  # (K, D)
+        super().__init__(points.shape[1], lambda: points)
         self.control = lattice or f"{len(points)} points"
         self.stiffness = checks.non_negative("stiffness", stiffness)
-        inverse = torch.linalg.inv(_bookstein_matrix(points, self.stiffness))  # (K + 1 + D, K + 1 + D)
-        self._constants["control"] = points
-        self._constants["coefficients"] = inverse[:, : len(points)]  # (K + 1 + D, K): displacements to (w, a_0, A)
-        self._wide = self._needs_float64()
+        self._keep("control", lambda: points)
+        self._keep("coefficients", lambda: _coefficients(points, self.stiffness))
+        with plainly():
+            self._wide = self._needs_float64()
 
     def bending_energy(self, theta: Tensor) -> Tensor:
         """How much the warp bends: zero for every affine warp. A penalty on it keeps a spline from tangling.
@@ -127,6 +129,11 @@ def _kernel(points: Tensor, control: Tensor) -> Tensor:
 def _features(points: Tensor, control: Tensor) -> Tensor:
     """The row (U_1 ... U_K, 1, x, y (, z)) of each of (..., P, D) points: (..., P, K + 1 + D)."""
     return torch.cat([_kernel(points, control), torch.ones_like(points[..., :1]), points], dim=-1)
+
+
+def _coefficients(control: Tensor, stiffness: float) -> Tensor:
+    """What takes the displacements of (K, D) control points to (w, a_0, A): (K + 1 + D, K)."""
+    return torch.linalg.inv(_bookstein_matrix(control, stiffness))[:, : len(control)]
 
 
 def _bookstein_matrix(control: Tensor, stiffness: float) -> Tensor:

@@ -1,6 +1,7 @@
 """Diffeomorphic warps: points flow along a velocity field for one unit of time."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import final
 
 import torch
@@ -65,20 +66,19 @@ class Velocity(Family):
         self, control: Sequence[int] = (4, 4), *, steps: int = 7, resolution: Sequence[int] | None = None
     ) -> None:
         control = checks.control(control)
-        super().__init__(len(control), torch.zeros(*control, len(control)))
+        super().__init__(len(control), lambda: torch.zeros(*control, len(control)))
         self.control = control
         self.steps = checks.count("steps", steps)
         self.resolution = checks.resolution(resolution, control)
-        nodes = lattice_points(self.resolution, REACH)  # (R, D)
         # From here to where the sampler counts from, the edges of an internal grid with margins.
-        scale = torch.tensor([(n - 1) / (n + 2 * MARGIN) / REACH for n in self.resolution[::-1]], dtype=torch.float64)
-        self._constants.update({"nodes": nodes, "scale": scale, "scaled nodes": nodes * scale})
+        scale = [(n - 1) / (n + 2 * MARGIN) / REACH for n in self.resolution[::-1]]
+        self._keep("nodes", lambda: lattice_points(self.resolution, REACH))  # (R, D)
+        self._keep("scale", lambda: torch.tensor(scale, dtype=torch.float64))
+        self._keep("scaled nodes", lambda: self._constants["nodes"] * self._constants["scale"])
         for axis, (length, controls) in enumerate(zip(self.resolution, control, strict=True)):
-            along = torch.linspace(-REACH, REACH, length, dtype=torch.float64)[:, None]
-            weights = spline_weights(lattice_position(along, [controls])[:, 0], controls)
-            self._constants[f"start {axis}"] = weights
-            self._constants[f"filter {axis}"] = spline_filter(length)
-            self._constants[f"wide filter {axis}"] = widen(spline_filter(length))
+            self._keep(f"start {axis}", partial(_start, length, controls))
+            self._keep(f"filter {axis}", partial(spline_filter, length))
+            self._keep(f"wide filter {axis}", partial(_wide_filter, length))
 
     def inverse(self, theta: Tensor) -> Tensor:
         """The theta of the inverse map: source to target. It is `-theta`; see above for how exactly it undoes.
@@ -157,3 +157,14 @@ class Velocity(Family):
 
     def extra_repr(self) -> str:
         return f"control={self.control}, steps={self.steps}, resolution={self.resolution}"
+
+
+def _start(length: int, controls: int) -> Tensor:
+    """(length, controls): control points along an axis to the spline at the nodes of the internal grid."""
+    along = torch.linspace(-REACH, REACH, length, dtype=torch.float64)[:, None]
+    return spline_weights(lattice_position(along, [controls])[:, 0], controls)
+
+
+def _wide_filter(length: int) -> Tensor:
+    """`spline_filter` to a lattice with margins."""
+    return widen(spline_filter(length))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .. import checks
+from ..constants import constant, given, plainly
 
 Limit = float | Sequence[float] | Tensor
 
@@ -40,7 +41,9 @@ class Bound:
         self.low, self.high = _row(low), _row(high)  # (1,) or (P,)
         if len(self.low) != len(self.high) and 1 not in (len(self.low), len(self.high)):
             raise ValueError(f"`low` and `high` must be of one length; got {len(self.low)} and {len(self.high)}.")
-        if not (self.low <= self.high).all():
+        with plainly():
+            ordered = bool((self.low <= self.high).all())
+        if not ordered:
             raise ValueError(f"`low` must not be above `high`; got {self}.")
 
     @classmethod
@@ -64,7 +67,8 @@ class Bound:
         centre, distance = _row(start), _row(reach)
         if len(distance) not in (1, len(centre)):
             raise ValueError(f"`reach` must be one number or {len(centre)}; got {len(distance)}.")
-        return cls(centre - distance, centre + distance)
+        with plainly():
+            return cls(centre - distance, centre + distance)
 
     def reach(self, start: Tensor) -> tuple[Tensor, Tensor]:
         """The distances from a start down to the lowest and up to the highest value.
@@ -82,7 +86,8 @@ class Bound:
         for name, limits in (("low", self.low), ("high", self.high)):
             if len(limits) not in (1, start.shape[-1]):
                 raise ValueError(f"`{name}` must be one number or {start.shape[-1]}, one each; got {len(limits)}.")
-        below, above = (_snap(room) for room in (start - self.low.to(start.device), self.high.to(start.device) - start))
+        low, high = (given(limits, start.device, start.dtype, start) for limits in (self.low, self.high))
+        below, above = _snap(start - low), _snap(high - start)
         within = (below > 0) & (above > 0) | (below == 0) & (above == 0)  # (..., P); in between, or frozen
         if checks.readable(within) and not within.all():
             raise ValueError(
@@ -121,7 +126,7 @@ def limit(moved: Tensor, below: Tensor, above: Tensor) -> Tensor:
 
 
 def _row(value: Limit) -> Tensor:
-    return torch.as_tensor(value, dtype=torch.float64).detach().cpu().flatten()
+    return constant(lambda: torch.as_tensor(value, dtype=torch.float64).flatten())
 
 
 def _snap(room: Tensor) -> Tensor:
