@@ -43,7 +43,9 @@ def average(
     means, where = [], []
     for rows, pixels, taps in _alike(sample_counts(sides.detach(), source)):
         at = centres[rows[:, None], pixels], sides[rows[:, None], pixels]  # (R, k, D), (R, k, D, D)
-        means.append(mean_over(image, *at, taps, mode=mode, padding=padding, index=index[rows]).movedim(1, 0).flatten(1))
+        means.append(
+            mean_over(image, *at, taps, mode=mode, padding=padding, index=index[rows]).movedim(1, 0).flatten(1)
+        )
         where.append((rows[:, None] * points.shape[1] + pixels).flatten())
     shape = image.shape[1], *points.shape[:2]  # (C, M, K)
     if not means:
