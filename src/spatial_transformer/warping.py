@@ -34,9 +34,9 @@ def warp(
             `sample`.
         padding: "zeros", "border", "reflection", "wrap" or a number to fill with, or one for each axis, as in `sample`.
         antialias: where the warp shrinks, average over the parallelogram of the source that a target pixel covers,
-            instead of reading a few pixels in its middle; where it magnifies, nothing changes. Costs one sampling per
-            source pixel in the widest parallelogram. A number fixes how many samples are taken along an axis of it,
-            which `torch.compile` needs.
+            instead of reading a few pixels in its middle; where it magnifies, nothing changes. Costs one sample per
+            source pixel in it; what lies outside of the image is not read. A number fixes how many samples are taken
+            along an axis of it, which `torch.compile` needs.
         index: (M,) whole numbers: the image that each of M thetas warps, any of them any number of times, without
             copying them.
 

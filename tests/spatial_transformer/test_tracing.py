@@ -23,7 +23,15 @@ def converting(name):
     return lambda angle: getattr(st.converters, name)(turned(angle), *SIZES)
 
 
+def picked(angle):
+    """Of two images, the second warped by each theta."""
+    images = torch.arange(60.0, device=angle.device).reshape(2, 1, 6, 5)
+    index = torch.ones(len(angle), dtype=torch.int64, device=angle.device)
+    return st.warp(images, AFFINE, AFFINE.from_matrix(turned(angle)), index=index)
+
+
 CALLS = {
+    "warp with index": picked,
     **{str(family): reading(family) for family in (st.Rigid(), st.Similarity(), st.Affine(), st.Projective())},
     **{f"{way}_{name}": converting(f"{way}_{name}") for way in ("to", "from") for name in CONVERTERS},
     "inverse": lambda angle, f=AFFINE: f.inverse(f.from_matrix(turned(angle))),

@@ -38,8 +38,8 @@ def control_points(value: object) -> Tensor:
     if apart.min() <= CONTROL_APART * apart[apart.isfinite()].max():
         first, second = (int(index) for index in (apart == apart.min()).nonzero()[0])
         raise ValueError(
-            f"`control` points {first} and {second} are coincident: {points[first].tolist()}. No warp can send one "
-            "point to two places; keep one of them."
+            f"`control` points {first} and {second} are coincident, {float(apart.min()):.3g} apart: "
+            f"{points[first].tolist()}. No warp can send one point to two places; keep one of them."
         )
     widths = torch.linalg.svdvals(points - points.mean(dim=0))
     if widths[-1] < CONTROL_APART * widths[0]:

@@ -13,8 +13,8 @@ from .basis import for_grid, move, move_on_grid
 from .kept import kept
 from .lattice import lattice_points
 
-# In how far a displacement moves a point: a tenth of a half-width is then off by 1/80 pixel at a width of 256.
-LARGEST_ERROR = 1e-3
+# In how far a displacement moves a point: one of a half-width is then off by 1/40 pixel at a width of 256.
+LARGEST_ERROR = 2e-4
 
 
 @final

@@ -84,3 +84,24 @@ def test_points_behind_the_horizon_are_finite_and_outside(dims):
     assert mapped.isfinite().all()
     assert (mapped[0, 1:].abs() > 1000).all()
     assert mapped[0, 0].tolist() == pytest.approx([-0.25 / 1.5] + [0] * (dims - 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("scale", [1.0, -1.0, 1e6])
+@pytest.mark.parametrize("rows", [8, 12, 18])
+def test_a_horizon_across_the_target_is_warped_as_opencv_does(rows, scale, dtype):
+    matrix = scale * np.array([[1.0, 0, 0], [0, 1, 0], [0, 0.1, 1]])  # the target's horizon is row 10
+    expected = cv2.warpPerspective(np.ones((4, 4), np.float32), matrix, (4, rows))
+    normalised = st.converters.from_opencv(torch.tensor(matrix, dtype=dtype)[None], (4, 4), (rows, 4))
+    theta = st.Projective().from_matrix(normalised)
+    warped = st.warp(torch.ones(1, 1, 4, 4, dtype=dtype), st.Projective(), theta, (rows, 4))
+    np.testing.assert_allclose(warped[0, 0].numpy(), expected, rtol=0, atol=1e-4)
+    assert expected.sum() == pytest.approx(10.917, abs=1e-3)
+
+
+def test_the_matrix_whose_centre_sees_nothing_is_named():
+    matrices = torch.eye(3).repeat(3, 1, 1)
+    matrices[1, 2, 1] = 0.1
+    beyond = st.converters.from_opencv(matrices, (4, 4), (24, 4))
+    with pytest.raises(ValueError, match=r"matrix 1 cannot be held by `Projective.*beyond the horizon"):
+        st.Projective().from_matrix(beyond)

@@ -228,7 +228,7 @@ def test_the_fewest_control_points_make_an_affine_warp(control):
 PLANE = [[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [0.5, 0.25]]
 BAD = {
     "too few": (PLANE[:2], "`control` must hold at least 3 points in 2D; got 2, which is too few"),
-    "coincident": ([*PLANE, PLANE[1]], r"`control` points 1 and 4 are coincident: \[1.0, -1.0\]"),
+    "coincident": ([*PLANE, PLANE[1]], r"`control` points 1 and 4 are coincident, 0 apart: \[1.0, -1.0\]"),
     "collinear": ([[0.1 * k, 1 - 0.3 * k] for k in range(5)], "the `control` points are collinear.*that line"),
     "all the same": ([[0.0, 0.0]] * 3, "`control` points 0 and 1 are coincident"),
     "collinear in space": ([[0.1 * k] * 3 for k in range(5)], "the `control` points are collinear"),
@@ -278,3 +278,23 @@ def test_many_sizes_in_many_threads():
         grids = list(pool.map(lambda size: family.grid(theta, size), sizes))
     for size, grid in zip(sizes, grids, strict=True):
         torch.testing.assert_close(grid, st.target_points(size), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-3, 1e-4, 1e-5])
+def test_landmarks_close_together_are_as_exact_in_float32(apart, dims):
+    corners = torch.cartesian_prod(*[torch.tensor([-0.9, 0.9], dtype=torch.float64)] * dims)
+    middle = torch.zeros(2, dims, dtype=torch.float64)
+    middle[1, 0] = apart
+    control = torch.cat([corners, middle])
+    family, size = st.ThinPlateSpline(control), (9,) * dims
+    theta = (control + 0.05 * (3 * control + 1).sin()).reshape(1, -1).float()
+    points = testing.random_points(dims, 1, 20, dtype=torch.float32)
+    for read in (lambda t: family.grid(t, size), lambda t: family.points(t, points.to(t.dtype))):
+        torch.testing.assert_close(read(theta).double(), read(theta.double()), rtol=0, atol=0.05 / 128)
+    slopes = [family.jacobian(t, points.to(t.dtype)).double() for t in (theta, theta.double())]
+    torch.testing.assert_close(*slopes, rtol=0, atol=1e-3)
+
+
+def test_landmarks_too_close_are_named_with_their_distance():
+    with pytest.raises(ValueError, match=r"`control` points 1 and 4 are coincident, 1e-07 apart"):
+        st.ThinPlateSpline(torch.tensor([[-1.0, -1], [0, 0], [-1, 1], [1, 1], [1e-7, 0]]))
