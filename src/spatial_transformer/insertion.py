@@ -68,10 +68,10 @@ class TransformedLayer(nn.Module):
         self.layer[index] = value  # type: ignore[operator]
 
     def __delitem__(self, index: Any) -> None:
-        del self.layer[index]  # type: ignore[attr-defined]
+        del self.layer[index]  # type: ignore[operator]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.layer)  # type: ignore[arg-type]
+        return iter(self.layer)  # type: ignore[call-overload]
 
     def __contains__(self, entry: object) -> bool:
         return entry in self.layer  # type: ignore[operator]

@@ -327,3 +327,60 @@ def test_a_failed_insertion_changes_nothing():
         st.insert(model, "never_called", family=AFFINE, example=image_for(LeNet5))
     assert not any(isinstance(module, TransformedLayer) for module in model.modules())
     assert not model.never_called._forward_pre_hooks
+
+
+def test_a_sequence_is_indexed_counted_and_walked_through_its_transformer():
+    model = built(VGG)
+    layers, image = list(model.features), image_for(VGG)
+    st.insert(model, "features", family=AFFINE)
+    assert [model.features[0], model.features[-1]] == [layers[0], layers[-1]]
+    assert list(model.features[2:5]) == layers[2:5]
+    assert list(model.features) == layers
+    assert (len(model.features), layers[3] in model.features, bool(model.features)) == (8, True, True)
+    model.features[1] = nn.Identity()
+    del model.features[2]
+    assert [type(layer).__name__ for layer in model.features.layer][:3] == ["Conv2d", "Identity", "MaxPool2d"]
+    assert model(image).shape == (2, 5)
+
+
+def test_a_layer_without_entries_says_so_and_is_true():
+    model = st.insert(built(LeNet5), "conv1", family=AFFINE)
+    assert bool(model.conv1)
+    for call in (lambda: model.conv1[0], lambda: len(model.conv1), lambda: iter(model.conv1)):
+        with pytest.raises(TypeError, match="Conv2d"):
+            call()
+
+
+def test_names_from_before_go_on_leading_into_the_layer():
+    model, image = st.insert(built(ResNet), "layer2", family=AFFINE), image_for(ResNet)
+    block, before = model.layer2.layer[0], model(image)
+    assert model.get_submodule("layer2.0.conv2") is block.conv2
+    st.insert(model, "layer2.0.conv2", family=AFFINE)
+    st.insert(model, "layer2.0", family=AFFINE)
+    torch.testing.assert_close(model(image), before, rtol=0, atol=1e-6)
+    assert len(transformers(model)) == 3
+    st.remove(st.remove(model, "layer2.0"), "layer2.0.conv2")
+    assert model.layer2[0] is block
+    assert len(transformers(model)) == 1
+
+
+def test_attributes_are_set_on_the_layer():
+    model = st.insert(built(ResNet), "layer1.0", family=AFFINE)
+    model.layer1[0].conv1 = replacement = nn.Conv2d(8, 8, 1)
+    assert model.layer1[0].layer.conv1 is replacement
+    model.layer1[0].note = "of the module itself, as the layer has none"
+    assert not hasattr(model.layer1[0].layer, "note")
+    model.eval()
+    assert (model.layer1[0].training, model.layer1[0].layer.training) == (False, False)
+
+
+def test_a_list_of_modules_that_is_called_can_have_a_transformer():
+    class Stack(nn.ModuleList):
+        def forward(self, image):
+            for layer in self:
+                image = layer(image)
+            return image
+
+    model, image = nn.Sequential(Stack([nn.Conv2d(1, 2, 3), nn.ReLU()])), torch.rand(1, 1, 6, 6)
+    before = model(image)
+    torch.testing.assert_close(st.insert(model, "0", family=AFFINE)(image), before, rtol=0, atol=1e-6)

@@ -1,5 +1,7 @@
 """Splines under PyTorch's compiler and exporters: coefficients belong to no trace and no mode."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -82,8 +84,30 @@ def test_the_spline_passes_through_the_pixels(order, length, padding, mode):
     )
 
 
+class Tent(st.Kernel):
+    """A kernel of one's own."""
+
+    support = 1.0
+
+    def __init__(self, height=1.0):
+        self.height = height
+
+    def weight(self, distance):
+        return self.height * (1 - distance.abs())
+
+    def polynomials(self):
+        return self.height * np.array([[1.0, -1.0], [0.0, 1.0]])
+
+
+@dataclass(frozen=True)
+class FrozenTent(Tent):
+    height: float = 1.0
+
+
 @quiet
-@pytest.mark.parametrize(("kind", "argument"), [(BSpline, 5), (BSpline, 2), (Cubic, -0.5)])
+@pytest.mark.parametrize(
+    ("kind", "argument"), [(BSpline, 5), (BSpline, 2), (Cubic, -0.5), (Tent, 0.5), (FrozenTent, 0.5)]
+)
 def test_a_kernel_made_while_compiling_keeps_its_arguments(kind, argument):
     def table(x):
         return x + torch.tensor(how_to_read(kind(argument), ("wrap",), (0,)).table)

@@ -97,8 +97,8 @@ class MatrixFamily(Family):
 
         Example:
             >>> from spatial_transformer import Attention
-            >>> Attention().inverse(torch.tensor([[0.5, 0.25, 0.0]]))
-            tensor([[ 2.0000, -0.5000, -0.0000]])
+            >>> Attention().inverse(torch.tensor([[0.5, 0.25, 0.5]]))
+            tensor([[ 2.0000, -0.5000, -1.0000]])
         """
         inverse, info = torch.linalg.inv_ex(self.matrix(theta))
         checks.invertible(self, info)

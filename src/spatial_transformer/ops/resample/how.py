@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...boundary import fill_value
 from ...compiling import constant_when_compiled
-from ...kernels import BSpline, Cubic, Kernel
+from ...kernels import Kernel
 
 # In the order of the numbers that the compiled kernels know them by; a number to fill with counts as "zeros".
 RULES = ("zeros", "border", "reflection", "wrap")
@@ -125,10 +125,10 @@ def _numbers(table: tuple[float, ...], fill: float, dtype: torch.dtype) -> Tenso
 
 def how_to_read(kernel: Kernel, padding: tuple[str | float, ...], margins: tuple[int, ...]) -> How | None:
     """None if the weights of the kernel are not polynomials of the fraction."""
-    if isinstance(kernel, BSpline):  # the compiler takes an object made while it traces for one made without arguments
-        return _spline_constant(kernel.order, padding, margins)
-    if isinstance(kernel, Cubic):
-        return _cubic_constant(kernel.a, padding, margins)
+    values = tuple(vars(kernel).items()) if torch.compiler.is_compiling() else ()
+    if values and all(isinstance(value, int | float | str) for _, value in values):
+        # The compiler takes an object made while it traces for one made without arguments: it is made again.
+        return _constant_of_values(type(kernel), values, padding, margins)
     return _constant(kernel, padding, margins)
 
 
@@ -138,13 +138,15 @@ def _constant(kernel: Kernel, padding: tuple[str | float, ...], margins: tuple[i
 
 
 @constant_when_compiled
-def _spline_constant(order: int, padding: tuple[str | float, ...], margins: tuple[int, ...]) -> How | None:
-    return _how_to_read(BSpline(order), padding, margins)
-
-
-@constant_when_compiled
-def _cubic_constant(a: float, padding: tuple[str | float, ...], margins: tuple[int, ...]) -> How | None:
-    return _how_to_read(Cubic(a), padding, margins)
+def _constant_of_values(
+    kind: type[Kernel],
+    values: tuple[tuple[str, float | str], ...],
+    padding: tuple[str | float, ...],
+    margins: tuple[int, ...],
+) -> How | None:
+    kernel = object.__new__(kind)
+    kernel.__dict__.update(values)
+    return _how_to_read(kernel, padding, margins)
 
 
 @functools.lru_cache(maxsize=64)
