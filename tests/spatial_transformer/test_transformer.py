@@ -34,6 +34,7 @@ def test_a_new_transformer_predicts_the_identity(family):
     assert torch.equal(warped, image_for(family))
 
 
+@pytest.mark.pairwise
 def test_forward_is_warp_by_the_predicted_theta(family, mode, padding):
     size = (5, 6, 4)[-family.dims :]
     transformer = trained(transformer_for(family, size=size, mode=mode, padding=padding))
