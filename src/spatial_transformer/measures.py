@@ -100,12 +100,15 @@ def local_ncc(warped: Tensor, fixed: Tensor, *, window: int = 9) -> Tensor:
     if window < 3 or window % 2 == 0:
         raise ValueError(f"`window` must be odd and at least 3; got {window!r}.")
 
-    def mean(image: Tensor) -> Tensor:
-        pool = F.avg_pool2d if dims == 2 else F.avg_pool3d
-        return pool(image, window, stride=1, padding=window // 2, count_include_pad=False)
+    def mean(image: Tensor) -> Tensor:  # along one axis after the other, which may all be shorter than the window
+        for axis in range(2, image.ndim):
+            lines = image.movedim(axis, -1)
+            pooled = F.avg_pool2d(lines.flatten(0, -2)[None], (1, window), 1, (0, window // 2), count_include_pad=False)
+            image = pooled.reshape(lines.shape).movedim(-1, axis)
+        return image
 
     # A local variance is a small difference of large sums: they are taken in float64, and the bulk goes first.
-    dtype, rounding = _wide(warped).dtype, 64 * torch.finfo(torch.float64).eps
+    dtype, rounding = _wide(warped).dtype, 4 * window**dims * torch.finfo(torch.float64).eps
     (a, noise_a), (b, noise_b) = (_with_noise(_wide(image), mean) for image in (warped, fixed))  # (N, C, ...)
     mean_a, mean_b, square_a, square_b = mean(a), mean(b), mean(a * a), mean(b * b)
     variance_a, variance_b = square_a - mean_a.square(), square_b - mean_b.square()

@@ -285,3 +285,18 @@ def test_a_hot_pixel_hardly_changes_mutual_information(hot, which):
     pair[which] = pair[which].clone()
     pair[which][..., 3, 4] = hot
     assert measures.mutual_information(*pair).item() == pytest.approx(expected, rel=0.2)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-7, 3e5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_large_windows_on_flat_ground_do_not_count_in_any_unit(scale, dtype):
+    x, y = object_on_flat_ground(2, dtype)
+    expected = measures.local_ncc(x, y, window=21)
+    torch.testing.assert_close(measures.local_ncc(scale * x, scale * y, window=21), expected, rtol=0, atol=1e-4)
+
+
+def test_local_ncc_of_a_volume_that_is_thinner_than_its_window():
+    x, y = (image[:, :, 8:12] for image in object_on_flat_ground(3, torch.float64))
+    assert measures.local_ncc(x, x).item() == pytest.approx(0, abs=1e-6)
+    # Windows of nine reach over all four slices, so that their order means nothing.
+    torch.testing.assert_close(measures.local_ncc(x.flip(2), y.flip(2)), measures.local_ncc(x, y))
