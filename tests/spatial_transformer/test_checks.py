@@ -364,7 +364,7 @@ BAD = {
     ),
     "homography without a last entry": (
         lambda: st.Projective().from_matrix(torch.tensor([[[1.0, 0, 0], [0, 1, 0], [1, 0, 0]]])),
-        "ValueError: `matrix`[0] cannot be held by `Projective(dims=2)`: its horizon passes through the centre",
+        "ValueError: `matrix[0]` cannot be held by `Projective(dims=2)`: its horizon passes through the centre",
     ),
     "matrix of NaN": (
         lambda: AFFINE.from_matrix(torch.full((1, 3, 3), NAN)),

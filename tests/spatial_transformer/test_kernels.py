@@ -20,6 +20,9 @@ class Tent(st.Kernel):
 
     support = 2.0
 
+    def __repr__(self):  # processes that share the tests must call them the same
+        return "Tent()"
+
     def weight(self, distance):
         return (2 - distance.abs()) / 4
 

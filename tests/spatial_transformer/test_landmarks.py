@@ -57,7 +57,7 @@ def test_a_spline_whose_points_nearly_coincide_is_as_exact_in_float32():
 def test_a_homography_whose_centre_is_beyond_the_horizon_is_refused():
     beyond = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, -0.1, 1]]])  # pixels, target to source: horizon at row 10
     matrix = st.converters.from_pixel_matrix(beyond, (4, 4), (24, 4))
-    with pytest.raises(ValueError, match=r"`matrix`\[0\] cannot be held by `Projective.*beyond the horizon"):
+    with pytest.raises(ValueError, match=r"`matrix\[0\]` cannot be held by `Projective.*beyond the horizon"):
         st.Projective().from_matrix(matrix)
     on = torch.eye(3)[None].clone()
     on[0, 2] = torch.tensor([1.0, 0, 0])

@@ -114,18 +114,18 @@ def horizon(family: object, value: Tensor) -> None:
     on = last[:, -1].abs() <= 1e-6 * last.abs().amax(dim=1)  # (N,)
     if bool(on.any()):
         raise ValueError(
-            f"`matrix`[{int(on.nonzero()[0])}] cannot be held by `{family}`: its horizon passes through the centre of the "
-            "target, so its last entry is 0 and cannot be made 1. Warp to a target, or a part of it, whose centre is "
-            "not on the horizon."
+            f"`matrix[{int(on.nonzero()[0])}]` cannot be held by `{family}`: its horizon passes through the centre of "
+            "the target, so its last entry is 0 and cannot be made 1. Warp to a target, or a part of it, whose centre "
+            "is not on the horizon."
         )
     crossed = last[:, -1].abs() <= last[:, :-1].abs().sum(dim=1)
     sign = last[:, -1].sign() * torch.linalg.det(value[:, :-1, :-1].detach()).sign()
     hidden = crossed & (sign * torch.linalg.det(value.detach()).sign() < 0)
     if bool(hidden.any()):
         raise ValueError(
-            f"`matrix`[{int(hidden.nonzero()[0])}] cannot be held by `{family}`: the centre of the target lies beyond the "
-            "horizon, from where the source is not seen, and all would read as padding. Warp to the part of the target "
-            "in front of the horizon."
+            f"`matrix[{int(hidden.nonzero()[0])}]` cannot be held by `{family}`: the centre of the target lies beyond "
+            "the horizon, from where the source is not seen, and all would read as padding. Warp to the part of the "
+            "target in front of the horizon."
         )
 
 

@@ -103,5 +103,5 @@ def test_the_matrix_whose_centre_sees_nothing_is_named():
     matrices = torch.eye(3).repeat(3, 1, 1)
     matrices[1, 2, 1] = 0.1
     beyond = st.converters.from_opencv(matrices, (4, 4), (24, 4))
-    with pytest.raises(ValueError, match=r"`matrix`\[1\] cannot be held by `Projective.*beyond the horizon"):
+    with pytest.raises(ValueError, match=r"`matrix\[1\]` cannot be held by `Projective.*beyond the horizon"):
         st.Projective().from_matrix(beyond)

@@ -21,6 +21,9 @@ class Tent(Kernel):
 
     support = 2.0
 
+    def __repr__(self):  # processes that share the tests must call them the same
+        return "Tent()"
+
     def weight(self, distance):
         return (2 - distance.abs()) / 4
 
@@ -29,6 +32,9 @@ class Dodgson(Kernel):
     """The quadratic interpolation of Dodgson (1997): three taps, and kinks half-way between pixels."""
 
     support = 1.5
+
+    def __repr__(self):  # processes that share the tests must call them the same
+        return "Dodgson()"
 
     def weight(self, distance):
         d = distance.abs()
@@ -42,6 +48,9 @@ class Box(Kernel):
     """The mean of two pixels, which jumps at every pixel."""
 
     support = 1.0
+
+    def __repr__(self):  # processes that share the tests must call them the same
+        return "Box()"
 
     def weight(self, distance):
         return 0 * distance + 0.5
