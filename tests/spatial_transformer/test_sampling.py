@@ -251,3 +251,19 @@ def test_autocast_does_not_touch_the_sampler(mode):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         read = st.sample(image, points, mode=mode)
     assert torch.equal(read, st.sample(image, points, mode=mode))
+
+
+@pytest.mark.parametrize("pixel", [float("nan"), float("inf")])
+@pytest.mark.parametrize("channels", [1, 9])
+@pytest.mark.parametrize(("mode", "touched"), [("nearest", [3]), ("bilinear", [2, 3]), ("bicubic", [1, 2, 3, 4])])
+def test_a_pixel_that_is_no_number_reaches_every_sample_that_touches_it(backend, mode, touched, channels, pixel):
+    """Also with a weight of zero, as docs/conventions.md says, from points and from matrices, in both layouts."""
+    image = torch.ones(1, channels, 1, 7)
+    image[..., 3] = pixel
+    family = st.Affine()
+    expected = [i in touched for i in range(7)]
+    for laid in (image, image.contiguous(memory_format=torch.channels_last)):
+        warped = st.warp(laid, family, family.identity(1), mode=mode)
+        sampled = st.sample(laid, st.target_points((1, 7)), mode=mode)
+        for found in (warped, sampled):
+            assert (~found[0, -1, 0].isfinite()).tolist() == expected
