@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import spatial_transformer as st
+from spatial_transformer.regression import Regression
 
 from ..errors import UserError
 from .classifier import DigitClassifier, cnn, fcn
@@ -140,10 +141,15 @@ def _apart(family: str, count: int) -> Tensor:
 
 def count_parameters(network: nn.Module) -> int:
     """How many numbers training may change."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+    return sum(p.numel() for p in network.parameters() if p.requires_grad) - _idle(network)
 
 
 def count_localising_parameters(network: nn.Module) -> int:
     """How many of them say where to look."""
     groups = st.parameter_groups(network, lr=1.0, localiser_lr_scale=0.5)  # the two are told apart by their rates
-    return sum(p.numel() for group in groups if group["lr"] == 0.5 for p in group["params"])
+    return sum(p.numel() for group in groups if group["lr"] == 0.5 for p in group["params"]) - _idle(network)
+
+
+def _idle(network: nn.Module) -> int:
+    """How many weights multiply nothing: a column of each regression layer, which gets no gradient."""
+    return sum(layer.out_features for layer in network.modules() if isinstance(layer, Regression))
