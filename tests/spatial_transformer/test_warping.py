@@ -96,8 +96,8 @@ def test_gradient_with_respect_to_a_shift_is_the_central_difference():
         return st.warp(squares, st.Translation(), theta).flatten()
 
     slopes = torch.autograd.functional.jacobian(shifted, torch.zeros(1, 2))[:, 0, 0]
-    # Differences to the right neighbour, the last one to the zero outside; an image is 2 units, so 1 is 2 pixels.
-    assert slopes.tolist() == [2 * 1, 2 * 3, 2 * 5, 2 * -9]
+    # Half the difference of both neighbours, which are zero outside; an image is 2 units, so 1 is 2 pixels.
+    assert slopes.tolist() == [2 * 0.5, 2 * 2, 2 * 4, 2 * -2]
 
 
 @pytest.mark.parametrize("size", [(28, 28), (17, 11)], ids=str)
