@@ -177,7 +177,7 @@ def _slope(variant: Variant) -> str:
                             slope.set(choose(nowhere, 0, slope.get()))
 
                 direction = samples.directions(tile.m, group)
-                with parts.positions.sides(places) as side:
+                with parts.positions.sides(places, slopes) as side:
                     parts.sort(side, direction, contract, near=lambda strips: strips.slope(tile.m, group, slopes))
                 found = [slope.get() for slope in slopes]
                 result.add(task // job.tiles, found, group, places)
