@@ -5,16 +5,12 @@ float64: that costs little here, and the identity is exact at any size. Points a
 rounded after the product and after the sum, as in the readable twin: pixel centres then come out as whole numbers.
 """
 
-import functools
-import operator
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from ...coordinates import FAR_OUTSIDE
 from ...homography import HORIZON
 from .job import APART, PROJECTIVE
-from .lanes import F64, I1, I32, LANES, Kernel, Value, Variable, choose
+from .lanes import F64, I1, I32, LANES, Kernel, Value, choose
 from .reference import FURTHEST
 from .tiles import Group, Line, Row
 from .variant import Variant
@@ -58,9 +54,6 @@ class Positions:
         self.kernel, self.variant, self.job = kernel, variant, kernel.job
         self.width = self.job.target[0]
         self.homogeneous = variant.dims + (variant.kind == PROJECTIVE)
-        numbers, vector = variant.sides * variant.dims, kernel.lanes(variant.element).type
-        self._centres, self._fractions = kernel.room(kernel.lanes(I32).type, numbers), kernel.room(vector, numbers)
-        self._sums = kernel.room(vector, variant.dims)
 
     def turn_to(self, m: Value) -> None:
         """Turn to a set of points."""
@@ -167,63 +160,6 @@ class Positions:
         if self.variant.taps == 1:  # what is half-way but for rounding belongs to the pixel behind
             return (position + (self.job.rounding[axis] + 0.5).to(position.element)).floor()
         return position.floor() if self.variant.taps % 2 == 0 else (position - 0.5).floor() + 1
-
-    @contextmanager
-    def sides(self, places: Places, sums: Sequence[Variable] = ()) -> Iterator[Places]:
-        """A loop over the cells from which a group is read: one, but for groups with samples where cells meet.
-
-        Args:
-            places: of the group.
-            sums: what the cells are added up to, of which the mean is taken; without, weights have a share.
-        """
-        variant, kernel = self.variant, self.kernel
-        if variant.sides == 1:
-            yield places
-            return
-        # The way to the beginning of a cell times the way to its end: small where cells meet.
-        ways = [(fraction - variant.low) * (variant.low + 1 - fraction) for fraction in places.fractions]
-        limits = [rounding.to(variant.element) for rounding in self.job.rounding[: variant.dims]]
-        several = (functools.reduce(Value.least, ways) <= functools.reduce(Value.most, limits)).any()
-        count, part = (
-            choose(several, kernel.number(variant.sides), 1),
-            kernel.number(1 / variant.sides, variant.element),
-        )
-        with kernel.when(several, likely=False):
-            for side in range(1, variant.sides):
-                for axis in range(variant.dims):
-                    self._keep_side(side, axis, places, ways[axis] <= limits[axis])
-            for number in range(len(sums)):
-                kernel.spill(kernel.lanes(variant.element), self._sums.at(number))
-        centres = [kernel.variable(centre) for centre in places.centres]
-        fractions = [kernel.variable(fraction) for fraction in places.fractions]
-        with kernel.loop(0, count) as side:
-            here = [centre.get() for centre in centres], [fraction.get() for fraction in fractions]
-            for total in sums:
-                total.set(kernel.lanes(variant.element))
-            share = None if sums else choose(several, part, 1)
-            yield places._replace(centres=here[0], fractions=here[1], share=share, again=~side.is_(0))
-            with kernel.when(side + 1 < count, likely=False):
-                for axis, (centre, fraction) in enumerate(zip(centres, fractions, strict=True)):
-                    number = (side + 1) * variant.dims + axis
-                    centre.set(self._centres.at(number).load())
-                    fraction.set(self._fractions.at(number).load())
-                for number, total in enumerate(sums):
-                    earlier = self._sums.at(number)
-                    earlier.store(earlier.load() + total.get())
-        with kernel.when(several, likely=False):
-            for number, total in enumerate(sums):
-                total.set((self._sums.at(number).load() + total.get()) * part)
-
-    def _keep_side(self, side: int, axis: int, places: Places, on_end: Value) -> None:
-        """Put into memory where a group lies in a cell that it meets: what is done once in a while holds no register."""
-        kernel, variant, number = self.kernel, self.variant, side * self.variant.dims + axis
-        centre, fraction = places.centres[axis], places.fractions[axis]
-        if variant.sides == 2 or side >> axis & 1:
-            step = choose(fraction < variant.low + 0.5, kernel.lanes(I32, -1), kernel.lanes(I32, 1))
-            step = choose(on_end, step, 0)
-            centre, fraction = centre + step, fraction - step.to(variant.element)
-        kernel.spill(centre, self._centres.at(number))
-        kernel.spill(fraction, self._fractions.at(number))
 
     def _given(self, group: Group) -> list[Value]:
         job, dims, element, points = self.job, self.variant.dims, self.variant.element, self._points
