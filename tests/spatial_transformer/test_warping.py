@@ -90,15 +90,15 @@ def test_an_image_warped_by_a_group_element_and_back_is_read_at_whole_pixels(mat
     close(st.warp(image, matrix_family, there_and_back, padding="border"), image)
 
 
-def test_gradient_with_respect_to_a_shift_is_the_forward_difference():
+def test_gradient_with_respect_to_a_shift_is_the_central_difference():
     squares = torch.tensor([[[[0.0, 1.0, 4.0, 9.0]]]])
 
     def shifted(theta):
         return st.warp(squares, st.Translation(), theta).flatten()
 
     slopes = torch.autograd.functional.jacobian(shifted, torch.zeros(1, 2))[:, 0, 0]
-    # Differences to the right neighbour, the last one to the zero outside; an image is 2 units, so 1 is 2 pixels.
-    assert slopes.tolist() == [2 * 1, 2 * 3, 2 * 5, 2 * -9]
+    # Half the difference of both neighbours, which are zero outside; an image is 2 units, so 1 is 2 pixels.
+    assert slopes.tolist() == [2 * 0.5, 2 * 2, 2 * 4, 2 * -2]
 
 
 @pytest.mark.parametrize("size", [(28, 28), (17, 11)], ids=str)
@@ -108,9 +108,9 @@ def test_a_ramp_has_the_same_slope_everywhere_at_identity(size, dtype):
     ramp = torch.arange(width, dtype=dtype).expand(1, 1, *size)
     theta = torch.zeros(1, 2, dtype=dtype, requires_grad=True)
     warped = st.warp(ramp, st.Translation(), theta, padding="border")
-    inner = warped[..., :-1]  # in the last column the right neighbour is the pixel itself
+    inner = warped[..., 1:-1]  # in the outer columns one of the neighbours is the pixel itself
     (slope,) = torch.autograd.grad(inner.sum(), theta)
-    assert slope.tolist() == [[height * (width - 1) * width / 2, 0.0]]
+    assert slope.tolist() == [[height * (width - 2) * width / 2, 0.0]]
 
 
 def test_a_shift_by_half_a_pixel_takes_the_pixel_to_the_right():

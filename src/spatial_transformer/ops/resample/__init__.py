@@ -9,7 +9,7 @@ from ... import backends
 from ...homography import grid
 from ...kernels import Kernel
 from . import operators, reference
-from .how import MOST_TAPS, how_to_read
+from .how import MOST_TAPS, How, how_to_read
 from .layout import readable
 
 
@@ -84,4 +84,5 @@ def _run(
             source = source.expand(images, -1, -1)
     how = how_to_read(kernel, padding, margins)
     assert how is not None
-    return operators.pull(prepared, source, how._replace(rounding=rounding), index=index, target=target).to(narrow)
+    how = How(how.table, how.margin, how.padding, how.fill, rounding)
+    return operators.pull(prepared, source, how, index=index, target=target).to(narrow)

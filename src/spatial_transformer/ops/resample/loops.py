@@ -19,6 +19,7 @@ from .planes import Planes
 from .positions import Places, Positions
 from .regions import Region
 from .samples import Samples
+from .sides import Sides
 from .strips import Strips
 from .taps import Taps
 from .tiles import Group, Row, groups, tile_of
@@ -37,6 +38,7 @@ class _Parts:
         self.kernel = Kernel(name, FIELDS)
         self.variant, self.job = variant, self.kernel.job
         self.samples, self.positions = Samples(self.kernel, variant), Positions(self.kernel, variant)
+        self.sides = Sides(self.kernel, variant)
         self.taps = Taps(self.positions, slopes=name == "slope")
         blender = Planes if variant.layout in (PLANES, CELLS) else Pixels
         self.blender = blender(self.kernel, variant, self.samples, self.taps)
@@ -141,7 +143,7 @@ def _pull(variant: Variant) -> str:
             with groups(kernel, row, *tile.columns) as group:
                 parts.fetch(group)
                 direction = samples.directions(tile.m, group)
-                with parts.positions.sides(parts.positions.group(group)) as places:
+                with parts.sides.each(parts.positions.group(group)) as places:
                     parts.sort(
                         places,
                         direction,
@@ -177,7 +179,7 @@ def _slope(variant: Variant) -> str:
                             slope.set(choose(nowhere, 0, slope.get()))
 
                 direction = samples.directions(tile.m, group)
-                with parts.positions.sides(places) as side:
+                with parts.sides.each(places, slopes) as side:
                     parts.sort(side, direction, contract, near=lambda strips: strips.slope(tile.m, group, slopes))
                 found = [slope.get() for slope in slopes]
                 result.add(task // job.tiles, found, group, places)
@@ -210,7 +212,7 @@ def _push(variant: Variant) -> str:
                     def blend(nowhere: Value | None) -> None:
                         blender.push(m, group, nowhere)
 
-                    with parts.positions.sides(places) as side:
+                    with parts.sides.each(places) as side:
                         if cells is None:
                             parts.sort(side, direction, blend)
                         else:

@@ -5,10 +5,6 @@ float64: that costs little here, and the identity is exact at any size. Points a
 rounded after the product and after the sum, as in the readable twin: pixel centres then come out as whole numbers.
 """
 
-import functools
-import operator
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from ...coordinates import FAR_OUTSIDE
@@ -161,32 +157,9 @@ class Positions:
 
     def _centre(self, position: Value, axis: int) -> Value:
         """The pixel from which fractions are counted."""
-        variant = self.variant
-        if variant.taps > 1 and variant.sides == 1:  # on which side of where cells meet makes no difference
-            return position.floor() if variant.taps % 2 == 0 else (position - 0.5).floor() + 1
-        return (position + (self.job.rounding[axis] - variant.low).to(position.element)).floor()
-
-    @contextmanager
-    def sides(self, places: Places) -> Iterator[Places]:
-        """A loop over the cells from which a group is read: one, but for groups with samples where cells meet."""
-        variant, kernel = self.variant, self.kernel
-        if variant.sides == 1:
-            yield places
-            return
-        on_end = [
-            fraction <= (self.job.rounding[axis] + variant.low).to(variant.element)
-            for axis, fraction in enumerate(places.fractions)
-        ]
-        count = choose(functools.reduce(operator.or_, on_end).any(), kernel.number(variant.sides), 1)
-        with kernel.loop(0, count) as side:
-            centres, fractions = [], []
-            for axis, (here, centre, fraction) in enumerate(zip(on_end, places.centres, places.fractions, strict=True)):
-                number = side if variant.sides == 2 else side // 2**axis % 2
-                left = here & ~number.is_(0)
-                centres.append(choose(left, centre - 1, centre))
-                fractions.append(choose(left, fraction + 1, fraction))
-            share = 1 / count.to(variant.element)
-            yield places._replace(centres=centres, fractions=fractions, share=share, again=~side.is_(0))
+        if self.variant.taps == 1:  # what is half-way but for rounding belongs to the pixel behind
+            return (position + (self.job.rounding[axis] + 0.5).to(position.element)).floor()
+        return position.floor() if self.variant.taps % 2 == 0 else (position - 0.5).floor() + 1
 
     def _given(self, group: Group) -> list[Value]:
         job, dims, element, points = self.job, self.variant.dims, self.variant.element, self._points
