@@ -20,10 +20,16 @@ _GIVEN: Any = WeakTensorKeyDictionary()  # of each constant, what was given out,
 def plainly() -> Iterator[None]:
     """Tensors made here have values and may be used by everything, whatever mode the caller is in.
 
-    Under `torch.device("meta")` and `FakeTensorMode` they would have none, and those of `torch.inference_mode` cannot
-    be used in training.
+    Under `torch.device("meta")` and `FakeTensorMode` they would have none, under autocast few digits, and those of
+    `torch.inference_mode` cannot be used in training.
     """
-    with torch.device("cpu"), torch.inference_mode(False), torch.no_grad(), _disable_current_modes():
+    with (
+        torch.device("cpu"),
+        torch.inference_mode(False),
+        torch.no_grad(),
+        torch.autocast("cpu", enabled=False),
+        _disable_current_modes(),
+    ):
         yield
 
 
