@@ -35,6 +35,8 @@ def plainly() -> Iterator[None]:
 
 def constant(make: Callable[[], Tensor]) -> Tensor:
     """What a function makes, in float64 on the CPU; on the meta device if it is made of tensors from there."""
+    if torch.compiler.is_compiling():  # the compiler knows no such contexts, and a graph keeps its constants by itself
+        return make().detach().double()
     with plainly():
         made = make().detach().double()
         return made if made.device.type == "meta" else made.cpu().clone()
