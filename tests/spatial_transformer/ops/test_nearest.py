@@ -18,7 +18,9 @@ RATIOS = [(1, 2), (2, 1), (1, 3), (3, 2), (2, 3), (3, 4), (5, 2), (1, 1)]
 
 def row(length, dtype):
     """(1, 1, 1, length) labels of which no neighbours are alike."""
-    return (torch.arange(length) % 2 if dtype == torch.bool else torch.arange(length) % 97).reshape(1, 1, 1, -1).to(dtype)
+    return (
+        (torch.arange(length) % 2 if dtype == torch.bool else torch.arange(length) % 97).reshape(1, 1, 1, -1).to(dtype)
+    )
 
 
 def read(image, family, size, *, theta=torch.float32):
@@ -72,7 +74,16 @@ def test_every_family(family, dtype):
 
 
 # Rows of matrices whose entries are a few eighths, and moves by so many halves of a pixel.
-ROWS = [((1, 0), 1), ((-1, 0), 1), ((0, 1), -1), ((0, -1), 3), ((0.5, 0), 0), ((0.5, 0.5), 1), ((2, 0), -1), ((0.75, 0.25), 2)]
+ROWS = [
+    ((1, 0), 1),
+    ((-1, 0), 1),
+    ((0, 1), -1),
+    ((0, -1), 3),
+    ((0.5, 0), 0),
+    ((0.5, 0.5), 1),
+    ((2, 0), -1),
+    ((0.75, 0.25), 2),
+]
 
 
 @pytest.mark.parametrize("linear", ROWS, ids=str)
@@ -86,7 +97,9 @@ def test_moved_turned_and_magnified(linear, dtype):
         warped = st.warp(image, st.Affine(), matrix.flatten(1), (height, width), mode="nearest", padding="border")
         for j in range(height):
             for i in range(width):
-                x = Fraction(a) * Fraction(2 * i + 1 - width, width) + Fraction(b) * Fraction(2 * j + 1 - height, height)
+                x = Fraction(a) * Fraction(2 * i + 1 - width, width) + Fraction(b) * Fraction(
+                    2 * j + 1 - height, height
+                )
                 position = (x + Fraction(halves, width)) * width / 2 + Fraction(width - 1, 2)
                 expected = min(max(floor(position + Fraction(1, 2)), 0), width - 1) % 97
                 assert warped[0, 0, j, i] == read[0, 0, j, i] == expected
