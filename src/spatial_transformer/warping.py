@@ -50,6 +50,7 @@ def warp(
     Source: Jaderberg et al. (2015), section 3, where aliasing is named and left open.
 
     Example:
+        >>> import torch
         >>> from spatial_transformer import Attention
         >>> image = torch.tensor([[[[0.0, 1.0, 2.0, 3.0]]]])
         >>> warp(image, Attention(), torch.tensor([[0.5, 0.0, 0.0]]), (1, 2))  # the middle half
