@@ -42,6 +42,11 @@ class Kernel(ABC):
     def support(self) -> float:
         """Half-width in pixels; a plain class attribute will do."""
 
+    @property
+    def blends(self) -> bool:
+        """Whether a sample is made of several pixels, or of one times a weight. If not, labels can be read too."""
+        return True
+
     @abstractmethod
     def weight(self, distance: Tensor) -> Tensor:
         """The weight of a pixel.
@@ -76,7 +81,7 @@ class Kernel(ABC):
         return None
 
     @final
-    def taps(self, position: Tensor, rounding: float = 0.0) -> tuple[Tensor, list[Tensor]]:
+    def taps(self, position: Tensor, rounding: float = 0.0) -> list[tuple[Tensor, Tensor]]:
         """The pixels that positions touch along an axis.
 
         Args:
@@ -84,23 +89,25 @@ class Kernel(ABC):
             rounding: how far off positions may be, in pixels.
 
         Returns:
-            The index of the first one, (...) whole numbers in floating point, and a weight (...) for it and each of
-            the pixels that follow.
+            For each its index, (...) whole numbers in floating point, and its weight, (...).
         """
         support = checks.positive("support", self.support)
         first = (position.detach() - (support + rounding)).ceil()
         count = math.floor(2 * support) + 1
-        weights = [self._counted(position - (first + tap), support, rounding) for tap in range(count)]
+        pixels = [first + tap for tap in range(count)]
+        outside = [(position.detach() - pixel).abs() - support for pixel in pixels]  # (...) how far
+        weights = []
+        for pixel, beyond in zip(pixels, outside, strict=True):
+            weight = self.weight(torch.where(beyond <= rounding, position - pixel, 0))
+            # At the very end of the support it is the mean of what is on both sides of the end.
+            weights.append(torch.where(beyond < -rounding, weight, torch.where(beyond <= rounding, weight / 2, 0)))
         if self.normalise:
             total = torch.stack(weights).sum(dim=0)
             weights = [weight / total for weight in weights]
-        return first, weights
-
-    def _counted(self, distance: Tensor, support: float, rounding: float) -> Tensor:
-        """The weights of pixels; of one at the very end of the support the mean of what is on both sides of the end."""
-        behind = distance.detach().abs() - support
-        weight = self.weight(torch.where(behind <= rounding, distance, 0))
-        return torch.where(behind < -rounding, weight, torch.where(behind <= rounding, weight / 2, 0))
+        # What is outside of the support is not looked at, but the first pixel that is not.
+        inner = first + (outside[0] > rounding)
+        pixels = [torch.where(beyond <= rounding, pixel, inner) for pixel, beyond in zip(pixels, outside, strict=True)]
+        return list(zip(pixels, weights, strict=True))
 
 
 @final
@@ -109,6 +116,7 @@ class Nearest(Kernel):
     """The nearest pixel, the one at floor(x + 0.5): the paper's integer kernel (equation 4). Mode "nearest"."""
 
     support: ClassVar[float] = 0.5
+    blends: ClassVar[bool] = False
 
     def weight(self, distance: Tensor) -> Tensor:
         return 0 * distance + 1  # constant; written so that theta gets a zero gradient rather than none
@@ -180,6 +188,10 @@ class BSpline(Kernel):
     @property
     def support(self) -> float:
         return (self.order + 1) / 2
+
+    @property
+    def blends(self) -> bool:
+        return self.order > 0
 
     def weight(self, distance: Tensor) -> Tensor:
         if self.order == 0:

@@ -81,7 +81,7 @@ class ParallelTransformers(nn.Module):
         checks.family(family)
         checks.starts(str(family), family.parameter_count, starts)
         checks.mode(mode)
-        checks.padding(padding, family.dims)
+        checks.padding(padding, family.dims, mode=mode)
         checks.antialias(antialias)
         one_each = isinstance(localiser, Sequence | nn.ModuleList)
         localisers: list[nn.Module] = list(localiser) if one_each else [localiser]  # type: ignore[arg-type, list-item]

@@ -35,7 +35,8 @@ def sample(
             a = -0.75), "bspline3" (interpolating cubic B-spline), a `Kernel`, or `Linearised` for wide gradients.
         padding: what lies outside of the image: "zeros", "border" (the border pixel), "reflection" (the image mirrored
             at its outer edges), "wrap" (the image again), or a number to fill with; or one of these for each axis, in
-            the order of the image's, (H, W) or (D, H, W), with one number at most.
+            the order of the image's, (H, W) or (D, H, W), with one number at most. NaN and infinity fill with "nearest"
+            only, which does not blend them with pixels.
         index: (M,) whole numbers: the image that each of M sets of points reads, any of them any number of times.
             `points` is then (M, ..., D). The images are not copied.
 
@@ -101,7 +102,7 @@ def _read(
 ) -> Tensor:
     """(N, C, *size) at (M, K, D) points: (M, C, K); or on the grids of matrices: (M, C, *target)."""
     checks.mode(mode)
-    rules = checks.padding(padding, image.ndim - 2)
+    rules = checks.padding(padding, image.ndim - 2, mode=mode)
     checks.integer_image(image, source, mode=mode, padding=rules)
     if image.is_complex():
         parts = torch.view_as_real(image).movedim(-1, 1).flatten(1, 2)  # (N, 2 C, *size)

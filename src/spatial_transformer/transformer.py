@@ -73,7 +73,7 @@ class SpatialTransformer(nn.Module):
         out_features = checks.localiser(localiser)
         checks.family(family)
         checks.mode(mode)
-        checks.padding(padding, family.dims)
+        checks.padding(padding, family.dims, mode=mode)
         checks.antialias(antialias)
         self.localiser = localiser
         self.family = family

@@ -106,7 +106,7 @@ BAD = {
     ),
     "infinite label": (
         lambda: st.sample(LABELS, POINTS, mode="nearest", padding=INF),
-        "ValueError: `padding` must be a finite number, as it is blended with pixels; got inf",
+        "ValueError: `padding` must be a value that torch.uint8 holds, 0 to 255; got inf",
     ),
     # Points
     "points are no tensor": (

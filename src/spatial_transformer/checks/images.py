@@ -68,7 +68,14 @@ def mode(value: object) -> None:
         positive("support", value.support)
 
 
-def padding(value: str | float | Sequence[str | float], dims: int) -> tuple[str | float, ...]:
+def blends(mode: object) -> bool:
+    """Whether samples are blended from pixels, and not copied from the nearest."""
+    return mode != "nearest" and getattr(mode, "blends", True)
+
+
+def padding(
+    value: str | float | Sequence[str | float], dims: int, *, mode: object = "bilinear"
+) -> tuple[str | float, ...]:
     """Return the rule for each axis, in the order of the image's size."""
     rules = (value,) * dims if isinstance(value, str) or not isinstance(value, Sequence) else tuple(value)
     if len(rules) != dims:
@@ -80,9 +87,13 @@ def padding(value: str | float | Sequence[str | float], dims: int) -> tuple[str 
             )
         if not isinstance(rule, str) and (isinstance(rule, bool) or not isinstance(rule, int | float)):
             raise TypeError(f"`padding` must be a name or a number; got {type(rule).__name__}.")
-        if not isinstance(rule, str) and not math.isfinite(rule):
-            raise ValueError(f"`padding` must be a finite number, as it is blended with pixels; got {rule!r}.")
-    fills = {0.0 if rule == "zeros" else rule for rule in rules if rule == "zeros" or not isinstance(rule, str)}
+        if not isinstance(rule, str) and not math.isfinite(rule) and blends(mode):
+            raise ValueError(
+                f"`padding` must be a finite number, as it is blended with pixels; got {rule!r}. Fill with 0, and warp "
+                'an image of ones to see where that counts, or pass `mode="nearest"`, which copies.'
+            )
+    numbers = {rule for rule in rules if not isinstance(rule, str)} | {0.0 for rule in rules if rule == "zeros"}
+    fills = {math.nan if math.isnan(number) else number for number in numbers}  # one NaN is not the other
     if len(fills) > 1:
         raise ValueError(f"`padding` can fill with one value only, as corners lie outside of two axes; got {value!r}.")
     return rules
@@ -93,7 +104,7 @@ def integer_image(image: Tensor, points: Tensor, *, mode: object, padding: tuple
     if image.is_floating_point() or image.is_complex():
         return
     repair = "Pass `image.float()`"
-    if mode != "nearest" and type(mode).__name__ != "Nearest":
+    if blends(mode):
         shown = f'"{mode}"' if isinstance(mode, str) else repr(mode)
         raise TypeError(f'`image` is {image.dtype}, which `mode={shown}` cannot blend. {repair}, or `mode="nearest"`.')
     if points.requires_grad and torch.is_grad_enabled():
@@ -103,7 +114,7 @@ def integer_image(image: Tensor, points: Tensor, *, mode: object, padding: tuple
         )
     low, high = (0, 1) if image.dtype == torch.bool else (torch.iinfo(image.dtype).min, torch.iinfo(image.dtype).max)
     for rule in padding:
-        if not isinstance(rule, str) and not (low <= rule <= high and rule == int(rule)):
+        if not isinstance(rule, str) and not (low <= rule <= high and rule % 1 == 0):
             raise ValueError(f"`padding` must be a value that {image.dtype} holds, {low} to {high}; got {rule!r}.")
 
 

@@ -54,26 +54,31 @@ class How(NamedTuple):
     def sides(self, order: int) -> int:
         """From how many cells a position is read that lies where cells meet, for derivatives up to an order.
 
-        1 if they agree in both cells; one tap is copied from one pixel, the one at floor(x + 0.5). If they jump along
-        one axis at a time 2 do, to the right and to the left along all axes; if along several, those along each axis.
+        1 if they agree in both cells. If they jump along one axis at a time 2 do, to the right and to the left along
+        all axes; if along several, those along each axis. One tap is copied from one pixel, the one at floor(x + 0.5),
+        and for its derivatives, which are zero, none is read.
         """
+        if self.taps == 1:
+            return int(order == 0)
         smoothness = _smoothness(tuple(self.table))
-        if self.taps == 1 or order <= smoothness:
+        if order <= smoothness:
             return 1
         return 2 if order < 2 * (smoothness + 1) else 2 ** len(self.padding)
 
-    def weigh(self, position: Tensor, rounding: float, *, order: int) -> tuple[Tensor, list[Tensor]]:
+    def weigh(self, position: Tensor, rounding: float, *, order: int) -> list[tuple[Tensor, Tensor]]:
         """What `Kernel.taps` returns for positions in pixels, right for derivatives up to an order."""
         centre = (position.detach() + (rounding - self.low)).floor()
         fraction = position - centre
         first, right = centre - (self.taps - 1) // 2, self._polynomials(fraction)
-        if self.sides(order) == 1:
-            return first, right
+        pixels = [first + tap for tap in range(self.taps)]
+        if self.sides(order) <= 1:
+            return list(zip(pixels, right, strict=True))
         # Where two cells meet, the mean of both; the one to the left begins with the pixel before.
         on_end, left = fraction <= self.low + rounding, self._polynomials(fraction + 1)
         nothing = torch.zeros_like(fraction)
         pairs = zip([*left, nothing], [nothing, *right], strict=True)
-        return first - 1, [torch.where(on_end, (one + other) / 2, other) for one, other in pairs]
+        weights = [torch.where(on_end, (one + other) / 2, other) for one, other in pairs]
+        return list(zip([torch.where(on_end, first - 1, first), *pixels], weights, strict=True))
 
     def _polynomials(self, fraction: Tensor) -> list[Tensor]:
         """The weight of each tap."""

@@ -142,14 +142,16 @@ def _pull(variant: Variant) -> str:
             row = parts.positions.row(number)
             with groups(kernel, row, *tile.columns) as group:
                 parts.fetch(group)
-                direction = samples.directions(tile.m, group)
-                with parts.sides.each(parts.positions.group(group)) as places:
+                places, direction = parts.positions.group(group), samples.directions(tile.m, group)
+                if not variant.sides:
+                    blender.fill(tile.m, group, places)
+                with parts.sides.each(places) as side:
                     parts.sort(
-                        places,
+                        side,
                         direction,
-                        lambda nowhere: blender.pull(tile.m, group, places, nowhere),
-                        lambda: blender.fill(tile.m, group, places),
-                        lambda strips: strips.pull(tile.m, group, places),
+                        lambda nowhere: blender.pull(tile.m, group, side, nowhere),
+                        lambda: blender.fill(tile.m, group, side),
+                        lambda strips: strips.pull(tile.m, group, side),
                     )
     return kernel.finish()
 

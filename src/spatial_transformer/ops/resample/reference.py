@@ -11,6 +11,7 @@ whole pixels.
 """
 
 import functools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -29,8 +30,8 @@ FURTHEST = 2.0**23
 
 Padding = tuple[str | float, ...]
 
-# From positions in pixels, and how far these are rounded, to the first pixel that each touches and the weights of all.
-Weigh = Callable[[Tensor, float], tuple[Tensor, list[Tensor]]]
+# From positions in pixels, and how far these are rounded, to the pixels that each touches and their weights.
+Weigh = Callable[[Tensor, float], list[tuple[Tensor, Tensor]]]
 
 
 class Tap(NamedTuple):
@@ -63,15 +64,26 @@ def resample(image: Tensor, points: Tensor, *, kernel: Kernel, padding: Padding,
     else:
         fill = int(fill)  # labels never meet a float
     how = how_to_read(kernel, padding, margins)
-    weigh = kernel.taps if how is None else functools.partial(how.weigh, order=_order(points))
-    return _read(image, points, weigh, margins, padding, fill, index, rounding).to(dtype)
+    if how is None:
+        return _read(image, points, kernel.taps, margins, padding, fill, index, rounding).to(dtype)
+    how = How(how.table, how.margin, how.padding, fill, rounding)
+    return pull(image, points, how, index=index).to(dtype)
 
 
 def pull(image: Tensor, points: Tensor, how: How, *, index: Tensor | None = None) -> Tensor:
     """The same with the arguments of `operators.pull`, for points."""
     padding = tuple(RULES[rule] for rule in how.padding)
-    weigh = functools.partial(how.weigh, order=_order(points))
-    return _read(image, points, weigh, how.margin, padding, how.fill, index, how.rounding)
+
+    def read(order: int) -> Tensor:
+        weigh = functools.partial(how.weigh, order=order)
+        return _read(image, points, weigh, how.margin, padding, how.fill, index, how.rounding)
+
+    order = _order(points)
+    values = read(order)
+    if how.sides(order) <= 1:
+        return values
+    # What is read for derivatives only does not count in values: zero times a NaN is NaN, and so is the gradient then.
+    return torch.where(values.isfinite(), values, read(0))
 
 
 def _order(points: Tensor) -> int:
@@ -100,12 +112,15 @@ def _read(
     for d in range(len(size)):  # the image's last axis is x, a point's first coordinate
         axis = len(size) - 1 - d
         position = axis_to_pixel(points[:, None, :, d], size[axis]) + margins[axis]  # (M, 1, K)
-        first, weights = weigh(position.nan_to_num(0).clamp(-FURTHEST, FURTHEST), rounding * size[axis])
-        axes.append(list(_taps(first, weights, image.shape[2 + axis], stride, padding[axis])))
+        touched = weigh(position.nan_to_num(0).clamp(-FURTHEST, FURTHEST), rounding * size[axis])
+        axes.append(list(_taps(touched, image.shape[2 + axis], stride, padding[axis])))
         stride *= image.shape[2 + axis] + 2
     # A ring of fill pixels around the image: what is outside reads it, and no tap needs a mask.
     ringed = nn.functional.pad(image, [1, 1] * len(size), value=fill).flatten(2)  # (N, C, pixels)
-    values = _blend(Reader(ringed, index), axes[::-1])  # (M, C, K)
+    if len(axes[0]) == 1:
+        values = _copy(Reader(ringed, index), [axis[0] for axis in axes])  # (M, C, K)
+    else:
+        values = _blend(Reader(ringed, index), axes[::-1])
     nowhere = functools.reduce(torch.logical_or, (points[:, None, :, axis].isnan() for axis in range(len(axes))))
     return torch.where(nowhere, fill, values)
 
@@ -133,6 +148,16 @@ class Reader:
         return self.pixels.take((self.index[:, None, None] * channels + channel) * length + pixel)
 
 
+def _copy(read: Reader, taps: list[Tap]) -> Tensor:
+    """The nearest pixel, times its weight if that is not 1: labels are not blended, and neither is NaN."""
+    pixel = functools.reduce(operator.add, (tap.pixel for tap in taps))
+    weight = functools.reduce(operator.mul, (tap.weight for tap in taps))
+    value = read(pixel)
+    if not value.is_floating_point():
+        return value
+    return value * weight.detach() + (weight - weight.detach())  # with a gradient of zero rather than none
+
+
 def _blend(read: Reader, axes: list[list[Tap]], pixel: Tensor | None = None) -> Tensor:
     """Equation 3 of the paper, an axis at a time: the weighted sum over the taps of the first, each of which is the
     weighted sum over those of the others, down to single pixels."""
@@ -142,16 +167,14 @@ def _blend(read: Reader, axes: list[list[Tap]], pixel: Tensor | None = None) -> 
     total: Tensor | None = None
     for tap in axes[0]:
         value = _blend(read, axes[1:], tap.pixel if pixel is None else pixel + tap.pixel)
-        if not value.is_floating_point():  # the nearest pixel is copied
-            return value
         total = tap.weight * value if total is None else torch.addcmul(total, tap.weight, value)
     assert total is not None
     return total
 
 
-def _taps(first: Tensor, weights: list[Tensor], length: int, stride: int, padding: str | float) -> Iterator[Tap]:
+def _taps(touched: list[tuple[Tensor, Tensor]], length: int, stride: int, padding: str | float) -> Iterator[Tap]:
     """The taps along an axis of `length` pixels, which lie `stride` apart when flattened."""
-    for offset, weight in enumerate(weights):
+    for pixel, weight in touched:
         # Whole numbers kept in floating point as long as possible: exact, and several times as fast as int64.
-        ringed = (source_index(first + offset, length, padding) + 1).long()  # 0 and length + 1 are the ring
+        ringed = (source_index(pixel, length, padding) + 1).long()  # 0 and length + 1 are the ring
         yield Tap(ringed * stride if stride > 1 else ringed, weight)

@@ -25,8 +25,8 @@ class Sides:
     def __init__(self, kernel: Kernel, variant: Variant) -> None:
         self.kernel, self.variant, self.job = kernel, variant, kernel.job
         integers, numbers = kernel.lanes(I32).type, kernel.lanes(variant.element).type
-        self._centres = kernel.room(integers, variant.sides * variant.dims)
-        self._fractions = kernel.room(numbers, variant.sides * variant.dims)
+        self._centres = kernel.room(integers, max(1, variant.sides) * variant.dims)
+        self._fractions = kernel.room(numbers, max(1, variant.sides) * variant.dims)
         self._sums = kernel.room(numbers, variant.dims)
 
     @contextmanager
@@ -40,6 +40,10 @@ class Sides:
         kernel, variant = self.kernel, self.variant
         if variant.sides == 1:
             yield places
+            return
+        if variant.sides == 0:
+            with kernel.loop(0, 0):  # which the compiler leaves out
+                yield places
             return
         several = self._prepare(places, len(sums))
         count, part = (

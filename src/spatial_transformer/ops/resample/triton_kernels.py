@@ -152,7 +152,7 @@ def _ends(at, rounding, dims: tl.constexpr, taps: tl.constexpr):
 @triton.jit
 def _count(ends, sides: tl.constexpr):
     """From how many cells the samples of the block are read."""
-    count = 1
+    count = min(sides, 1)
     if sides > 1:
         count += (sides - 1) * tl.max(ends[3].to(tl.int32), axis=0)
     return count
@@ -170,7 +170,9 @@ def _cell(at, ends, side, sides: tl.constexpr):
     x = (ends[0] & (x > 0)).to(tl.int32)
     y = (ends[1] & (y > 0)).to(tl.int32)
     z = (ends[2] & (z > 0)).to(tl.int32)
-    share = tl.where(ends[3], 1.0 / sides, tl.where(side == 0, 1.0, 0.0)).to(at[1].dtype)  # the others have one cell
+    share = tl.where(ends[3], 1.0 / max(sides, 1), tl.where(side == 0, 1.0, 0.0)).to(
+        at[1].dtype
+    )  # the others have one cell
     return at[0] - x, at[1] + x, at[2], at[3] - y, at[4] + y, at[5], at[6] - z, at[7] + z, at[8], share
 
 

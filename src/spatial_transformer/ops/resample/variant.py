@@ -20,7 +20,7 @@ class Variant(NamedTuple):
         directional: whether weights are differentiated along a direction.
         sides: from how many cells a sample is read that lies where cells meet: 1 if the kernel is smooth enough for the
             derivatives that are taken; 2, to the right and to the left of it along all axes, for the first derivative;
-            those along each axis, 2^dims, for the second.
+            those along each axis, 2^dims, for the second; 0 if these derivatives are zero.
         layout: PLANES, if the samples of a group are blended together, channel by channel; PIXELS, if one by one, the
             channels of a pixel being next to each other in memory; PACKED, if so in a copy of some of the channels;
             CELLS, for `push`, as PLANES, but by way of a copy with a number for each tap of a pixel.
