@@ -1,5 +1,6 @@
 """Linearised multi-sampling: bilinear values, and gradients that see further than one pixel."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -22,7 +23,7 @@ class Linearised:
     Args:
         spread: standard deviation of the places around the point, in pixels; take about the distance over which a
             transformation has to be found.
-        count: how many places.
+        count: how many places; a multiple of 4 in images, of 8 in volumes, or the next one is taken.
         seed: of the places, which are the same for every point and every call.
 
     Raises:
@@ -49,6 +50,9 @@ class Linearised:
         checks.at_least("count", self.count, 4)
 
     def offsets(self, dims: int) -> Tensor:
-        """(count, dims) places around a point, in pixels, with mean zero."""
-        noise = torch.randn(self.count, dims, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)
-        return self.spread * (noise - noise.mean(dim=0))
+        """(count or more, dims) places around a point, in pixels, each with all its mirror images: so the gradient of a
+        mirrored image is the mirrored one."""
+        mirrors = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * dims)  # (2^dims, dims)
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(math.ceil(self.count / len(mirrors)), 1, dims, generator=generator, dtype=torch.float64)
+        return self.spread * (noise * mirrors).flatten(0, 1)

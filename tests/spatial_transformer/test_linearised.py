@@ -62,3 +62,20 @@ def test_it_repeats(mode):
     points = testing.random_points(2, 2, 30, dtype=torch.float32).requires_grad_()
     first, second = (torch.autograd.grad(st.sample(image, points, mode=mode).sum(), points)[0] for _ in range(2))
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("count", [4, 6, 16])
+def test_a_mirrored_image_has_the_mirrored_gradient(dims, count):
+    image = testing.random_image((7, 6, 5)[:dims], batch=1, channels=2, dtype=torch.float64)
+    points = testing.random_points(dims, 1, 20)
+
+    def slope(image, points):
+        points = points.clone().requires_grad_()
+        values = st.sample(image, points, mode=st.Linearised(spread=2.0, count=count))
+        return torch.autograd.grad((values * torch.arange(20.0)).sum(), points)[0]
+
+    plain = slope(image, points)
+    for axes in ((0,), (dims - 1,), range(dims)):
+        sign = torch.tensor([-1.0 if axis in axes else 1.0 for axis in range(dims)])
+        mirrored = slope(image.flip([-1 - axis for axis in axes]), points * sign)
+        torch.testing.assert_close(mirrored, plain * sign, rtol=0, atol=1e-10)

@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 import spatial_transformer as st
 from spatial_transformer import backends, testing
-from spatial_transformer.kernels import BSpline, Cubic, Linear, Nearest
+from spatial_transformer.kernels import BSpline, Cubic, Kernel, Linear, Nearest
 from spatial_transformer.ops.resample import operators
 from spatial_transformer.ops.resample.how import how_to_read
 
@@ -23,6 +24,19 @@ SIZES = {2: (6, 5), 3: (4, 5, 3)}
 SOURCES = ["points", "linear", "projective"]
 # Every coordinate that could lead out of a buffer.
 EXTREMES = [0.0, -1.0, 1.0, 1.5, -7.3, 1e3, -1e9, 1e30, -1e30, math.inf, -math.inf, math.nan]
+
+
+class Dodgson(Kernel):
+    """The quadratic interpolation of Dodgson (1997): three taps, and kinks half-way between pixels."""
+
+    support = 1.5
+
+    def weight(self, distance):
+        d = distance.abs()
+        return torch.where(d < 0.5, 1 - 2 * d * d, d * d - 2.5 * d + 1.5)
+
+    def polynomials(self):
+        return np.array([[0.0, -0.5, 1.0], [1.0, 0.0, -2.0], [0.0, 0.5, 1.0]])
 
 
 def import_interpreted():
@@ -118,6 +132,39 @@ def test_matrices(source, dims, kernel):
     rules = ("border", "zeros", "reflection")[:dims]
     image, matrix, _, target = arguments(dims, kernel, source)
     assert_same(image, matrix, kernel, rules, target=target)
+
+
+@pytest.mark.parametrize(("dims", "kernel"), [(2, Linear()), (2, Cubic(-0.5)), (2, Dodgson()), (3, Linear())], ids=str)
+def test_where_cells_meet(dims, kernel):
+    rules = ("border", "zeros", 0.5)[:dims]
+    image, margins = kernel.prepare(testing.random_image(SIZES[dims], channels=3, dtype=DOUBLE).to(DEVICE), rules)
+    axes = [torch.arange(-1.0, n + 0.5, 0.5 if dims == 2 else 1.0, dtype=DOUBLE) for n in SIZES[dims][::-1]]
+    pixels = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)[None]
+    points = st.pixel_to_normalised(pixels, SIZES[dims]).expand(2, -1, -1).contiguous().to(DEVICE)
+    assert_same(image, points, kernel, rules)
+    identity = torch.eye(dims, dims + 1, dtype=DOUBLE, device=DEVICE).expand(2, -1, -1).contiguous()
+    assert_same(image, identity, kernel, rules, target=SIZES[dims])
+    how, direction = how_to_read(kernel, rules, margins), torch.ones_like(points)
+    how = how._replace(rounding=torch.finfo(DOUBLE).eps)
+    samples = torch.arange(2.0 * 3 * points.shape[1], device=DEVICE, dtype=DOUBLE).reshape(2, 3, -1).cos()
+    with backends.use("cuda"):
+        along = operators.slope(samples, image, points, how, direction=direction)
+        change = operators.pull(image, points, how, direction=direction)
+    expected = operators._reference_slope(samples, image, points, direction, None, how)
+    torch.testing.assert_close(along, expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        change, operators._reference_pull(image, points, direction, None, how), rtol=1e-10, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, DOUBLE], ids=str)
+def test_the_nearest_pixel_is_that_of_whole_numbers(dtype):
+    for family in (st.Affine(), st.ThinPlateSpline((2, 2))):
+        for length, to in ((42, 21), (126, 63), (6, 9)):
+            image = (torch.arange(length) % 97).reshape(1, 1, 1, -1).to(DEVICE, dtype)
+            with backends.use("cuda"):
+                read = st.warp(image, family.to(DEVICE), family.identity(1).to(DEVICE), (1, to), mode="nearest")
+            assert torch.equal(read, image[..., (2 * torch.arange(to) + 1) * length // (2 * to)])
 
 
 def test_what_lies_behind_the_horizon_is_far_outside():
