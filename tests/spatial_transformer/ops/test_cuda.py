@@ -7,15 +7,16 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 
 import spatial_transformer as st
 from spatial_transformer import backends, testing
-from spatial_transformer.kernels import BSpline, Cubic, Kernel, Linear, Nearest
+from spatial_transformer.kernels import BSpline, Cubic, Linear, Nearest
 from spatial_transformer.ops.resample import operators
 from spatial_transformer.ops.resample.how import how_to_read
+
+from .test_mirror import Dodgson
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
@@ -24,22 +25,6 @@ SIZES = {2: (6, 5), 3: (4, 5, 3)}
 SOURCES = ["points", "linear", "projective"]
 # Every coordinate that could lead out of a buffer.
 EXTREMES = [0.0, -1.0, 1.0, 1.5, -7.3, 1e3, -1e9, 1e30, -1e30, math.inf, -math.inf, math.nan]
-
-
-class Dodgson(Kernel):
-    """The quadratic interpolation of Dodgson (1997): three taps, and kinks half-way between pixels."""
-
-    support = 1.5
-
-    def __repr__(self):  # processes that share the tests must call them the same
-        return "Dodgson()"
-
-    def weight(self, distance):
-        d = distance.abs()
-        return torch.where(d < 0.5, 1 - 2 * d * d, d * d - 2.5 * d + 1.5)
-
-    def polynomials(self):
-        return np.array([[0.0, -0.5, 1.0], [1.0, 0.0, -2.0], [0.0, 0.5, 1.0]])
 
 
 def import_interpreted():
