@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -121,6 +121,17 @@ class ImageSet:
         if not sound[0]:
             raise Unreadable(f"{self.name(index)}: {self.reader.damaged[int(self.numbers[index])].reason}")
         return Example(pixels[0].float() / 255, int(self.labels[index]), self.boxes[index], self.name(index))
+
+    def mixed(self) -> "ImageSet":
+        """The same images, one of each class in turn: the first few show all of them, as folders in order do not."""
+        labels = self.labels.numpy()
+        by_class = np.argsort(labels, kind="stable")
+        first = np.searchsorted(labels[by_class], labels[by_class])  # where the class of each begins
+        turn = np.empty(len(labels), dtype=np.int64)
+        turn[by_class] = np.arange(len(labels)) - first
+        order = np.lexsort((labels, turn))
+        places = torch.from_numpy(order)
+        return replace(self, numbers=self.numbers[order], labels=self.labels[places], boxes=self.boxes[places])
 
     def chunks(self, batch_size: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
         """In order and without damaged images: (n,) indices, and (n, C, H, W) pixels, uint8; read one chunk ahead."""

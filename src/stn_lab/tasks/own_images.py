@@ -83,11 +83,11 @@ class OwnImages(ImageClassification):
 
     @property
     def validation(self) -> InOrder:
-        return InOrder(self.data.validation)
+        return InOrder(self.data.validation.mixed())
 
     @property
     def test(self) -> InOrder:
-        return InOrder(self.data.test)
+        return InOrder(self.data.test.mixed())
 
     def measure(self, network: nn.Module) -> dict[str, Any]:
         """As always; and, where the data has boxes, how well the region that a transformer samples covers them."""

@@ -32,6 +32,20 @@ def test_a_folder_per_class_is_split(folder):
         assert len(set(images.counts(2).tolist())) == 1  # stratified
 
 
+def test_mixed_the_classes_take_turns(tmp_path):
+    """And every image keeps its class, its name and its place: classes of 3, 1 and 2 images."""
+    for label, count in (("a", 3), ("b", 1), ("c", 2)):
+        for number in range(count):
+            for split in ("train", "val", "test"):
+                picture(tmp_path / split / label / f"{number}.png", seed=number)
+    images = read(tmp_path).test
+    mixed = images.mixed()
+    assert mixed.labels.tolist() == [0, 1, 2, 0, 2, 0]
+    ending = [name.split("test/")[-1] for name in names(mixed)]
+    assert ending == ["a/0.png", "b/0.png", "c/0.png", "a/1.png", "c/1.png", "a/2.png"]
+    assert (mixed[3].image == images[1].image).all()
+
+
 @pytest.mark.parametrize("validation", ["val", "valid", "validation", "dev", "Val"])
 def test_a_split_that_the_person_made_stays(tmp_path, validation):
     for split, count in (("train", 3), (validation, 2), ("TEST", 1)):
