@@ -32,6 +32,7 @@ from .localisers import ConvLocaliser, PaperCNNLocaliser, PaperFCNLocaliser
 from .matrices import perspective_matrix, rotation_matrix, scale_matrix, translation_matrix
 from .parallel import ParallelTransformers, tile_starts
 from .recording import record_thetas
+from .regions import Region
 from .registration import Descent, Registration, register
 from .sampling import sample
 from .transformer import SpatialTransformer
@@ -54,6 +55,7 @@ __all__ = [
     "ParallelTransformers",
     "PiecewiseAffine",
     "Projective",
+    "Region",
     "Registration",
     "Rigid",
     "Similarity",

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, Self, final
+from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,11 @@ from torch import Tensor, nn
 from .. import checks
 from ..constants import constant, given
 from ..coordinates import target_points
+from ..regions import Region, frame, region_of, surface
 from .inversion import newton_step, solve
+
+# Pieces of a side of a curved outline: as many kinks as lattices of up to five points have fall between them.
+PER_SIDE = 24
 
 
 class Family(nn.Module, ABC):
@@ -33,7 +37,10 @@ class Family(nn.Module, ABC):
     Attributes:
         dims: 2 for images, 3 for volumes.
         parameter_count: P, the length of a theta.
+        keeps_lines: whether every warp takes straight lines to straight lines.
     """
+
+    keeps_lines: ClassVar[bool] = False
 
     def __init__(self, dims: int, identity: Tensor | Callable[[], Tensor]) -> None:
         super().__init__()
@@ -114,6 +121,36 @@ class Family(nn.Module, ABC):
         checks.theta(self, self.parameter_count, theta)
         with full_precision(theta):
             return self._on_grid(theta, checks.size("size", size, dims=self.dims))
+
+    @final
+    def region(self, theta: Tensor, size: Sequence[int], *, per_side: int | None = None) -> Region:
+        """The part of an image that is sampled: where the border of the output comes from.
+
+        Args:
+            theta: (N, P) parameters.
+            size: (H, W) or (D, H, W) of the image that is sampled, in pixels.
+            per_side: of the outline, how many pieces each side of the output is drawn in. By default 1 in families
+                whose warps keep lines straight: the outline is then the corners; and 24 in all others.
+
+        Returns:
+            The (N, 4 per_side, 2) outline, in a volume the (N, 8, 3) corners, and the box around it, in pixels; of a
+            warp that folds, the box around its border. Both may reach beyond the image. Where a homography has its
+            horizon within the output, what is sampled has no end, and the box holds everything.
+
+        Raises:
+            ValueError: `theta` is not (N, P), `size` does not fit the family, or `per_side` is below 1.
+
+        Example:
+            >>> from spatial_transformer import Attention
+            >>> outline, box = Attention().region(torch.tensor([[0.5, 0.5, 0.0]]), (20, 40))
+            >>> outline.tolist(), box.tolist()
+            ([[[20.0, 5.0], [40.0, 5.0], [40.0, 15.0], [20.0, 15.0]]], [[20.0, 5.0, 40.0, 15.0]])
+        """
+        size = checks.size("size", size, dims=self.dims)
+        pieces = (1 if self.keeps_lines else PER_SIDE) if per_side is None else per_side
+        checks.at_least("per_side", pieces, 1)
+        border = frame(pieces, theta) if self.dims == 2 else surface(pieces, theta)  # (1, K, D)
+        return region_of(self.points(theta, border), size)
 
     @final
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from .base import Family, full_precision
 class MatrixFamily(Family):
     """A family that is a group of homogeneous (D+1, D+1) matrices: it can be composed and inverted exactly."""
 
+    keeps_lines = True
+
     @abstractmethod
     def _build(self, theta: Tensor) -> Tensor:
         """(N, P) parameters to (N, D+1, D+1) matrices."""
