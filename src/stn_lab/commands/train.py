@@ -38,7 +38,8 @@ class Train:
     runs: Path = Path("runs")
     """The folder that holds the runs."""
     resume: bool = False
-    """Go on with the run of this name: finish what is not finished."""
+    """Go on with the run of this name: finish what is not finished, or, with more --steps than before, lengthen it: its
+    learning rates are from there on those of a run of the new length."""
     overwrite: bool = False
     """Write over the run of this name."""
     profile: bool = False
@@ -84,9 +85,9 @@ def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
     for label in experiment.models:
         build_model(experiment, task, label)
     check_machine(options.machine, experiment.budget.batch_size)
-    if is_first_process() and not options.resume:
-        RunFolder.create(folder.path, experiment, overwrite=options.overwrite)
     try:
+        if is_first_process():
+            _begin(options, folder, experiment)
         train_run(folder, experiment, options.machine, task)
     except Interrupted as stop:
         if is_first_process():
@@ -100,6 +101,13 @@ def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
         sys.stdout.write(task.afterword())
         _print_results(folder, profile=options.profile)
         write_pages(folder)
+
+
+def _begin(options: Train, folder: RunFolder, experiment: Experiment) -> None:
+    if not options.resume:
+        RunFolder.create(folder.path, experiment, overwrite=options.overwrite)
+    elif (before := folder.lengthen(experiment)) < experiment.budget.steps:
+        sys.stdout.write(f"Lengthened from {before:,} to {experiment.budget.steps:,} steps.\n")
 
 
 def _print_results(folder: RunFolder, *, profile: bool) -> None:

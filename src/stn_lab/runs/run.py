@@ -26,7 +26,7 @@ def build_model(experiment: Experiment, task: ImageClassification, label: str) -
 
 
 def train_run(folder: RunFolder, experiment: Experiment, machine: Machine, task: ImageClassification) -> None:
-    """Train every model of a run that has no result yet, and write the results.
+    """Train every model of a run that has no result yet, or that of a shorter run, and write the results.
 
     Args:
         folder: receives logs, checkpoints, pictures and results.
@@ -38,7 +38,7 @@ def train_run(folder: RunFolder, experiment: Experiment, machine: Machine, task:
         UserError: the machine cannot be used as asked.
         Interrupted: Ctrl-C; everything is on disk, and another call goes on from there.
     """
-    finished = folder.results()
+    finished = folder.finished(experiment.budget.steps)
     for label in experiment.models:
         if label not in finished:
             train_model(label, folder, experiment, machine, task)
