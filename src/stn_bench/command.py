@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from stn_lab.errors import UserError
 
+from .rows import MATRIX, PARTS, PASS_NAMES, select
+
 if TYPE_CHECKING:
     import torch
 
@@ -44,9 +46,10 @@ class Bench:
     def __call__(self) -> None:
         if self.repeats < 2 or self.seconds <= 0:
             raise UserError("--repeats must be 2 or more, --seconds above 0")
+        plan = self.plan()
         from .run import bench
 
-        bench(self.plan(), self.output)
+        bench(plan, self.output)
 
     def plan(self) -> "Plan":
         """The options, checked.
@@ -54,20 +57,24 @@ class Bench:
         Raises:
             UserError: one of them does not fit.
         """
-        import torch
+        if self.device.partition(":")[0] not in ("cpu", "cuda"):
+            raise UserError(f"--device must be cpu or cuda; got {self.device!r}")
+        parts = _words("--parts", self.parts, PARTS)
+        passes = _words("--passes", self.passes, PASS_NAMES)
+        matrix = select(MATRIX, self.rows)
+        threads = _threads(self.threads)
+        import torch  # after what can be refused at once
 
-        from .passes import PASSES
-        from .plan import PARTS, Plan
-        from .rows import MATRIX, select
+        from .plan import Plan
 
         device, most = _device(self.device), torch.get_num_threads()
-        parts = _words("--parts", self.parts, PARTS)
+        every = {most} if device.type == "cuda" else {1, most}  # on a GPU they do not matter
         return Plan(
             device=device,
             parts=parts,
-            matrix=select(MATRIX, self.rows) if {"matrix", "memory"} & set(parts) else (),
-            passes=_words("--passes", self.passes, tuple(PASSES)),
-            threads=_threads(self.threads, most, device),
+            matrix=matrix if {"matrix", "memory"} & set(parts) else (),
+            passes=passes,
+            threads=threads or tuple(sorted(every)),
             all_threads=most,
             repeats=self.repeats,
             seconds=self.seconds,
@@ -84,8 +91,6 @@ def _device(name: str) -> "torch.device":
         device = torch.device(name)
     except RuntimeError:
         raise UserError(f"--device must be cpu or cuda; got {name!r}") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device must be cpu or cuda; got {name!r}")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: PyTorch finds no GPU here")
     return device
@@ -100,13 +105,12 @@ def _words(flag: str, words: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in allowed if not wanted or word in wanted)
 
 
-def _threads(words: str, most: int, device: "torch.device") -> tuple[int, ...]:
-    """1 and all by default; all where they do not matter."""
-    default = {most} if device.type == "cuda" else {1, most}
+def _threads(words: str) -> tuple[int, ...]:
+    """In ascending order; none without a word."""
     try:
-        counts = {int(word) for word in words.split(",")} if words else default
+        counts = {int(word) for word in words.split(",")} if words else set()
     except ValueError:
         raise UserError(f"--threads must be whole numbers with commas between; got {words!r}") from None
-    if min(counts) < 1:
+    if counts and min(counts) < 1:
         raise UserError(f"--threads must be 1 or more; got {min(counts)}")
     return tuple(sorted(counts))

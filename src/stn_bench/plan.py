@@ -8,8 +8,6 @@ import torch
 from .peers import PEERS, Peer
 from .rows import SECOND_ORDER, Row, curves
 
-PARTS = ("matrix", "second-order", "curves", "memory", "cold-start")
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -17,7 +15,7 @@ class Plan:
 
     Attributes:
         device: where.
-        parts: of `PARTS`.
+        parts: of `rows.PARTS`.
         matrix: rows of the matrix, for times and memory.
         passes: names of `PASSES`.
         threads: numbers of threads, in ascending order.

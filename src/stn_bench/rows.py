@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from stn_lab.errors import UserError
 
 MATRIX_WARPS = ("affine", "projective")  # computed in the kernel; the others hand it points
+PARTS = ("matrix", "second-order", "curves", "memory", "cold-start")
 EVERY_PASS = ("forward", "theta", "both")
+PASS_NAMES = (*EVERY_PASS, "double")
 CURVE_PASSES = ("forward", "both")
 
 

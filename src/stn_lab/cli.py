@@ -14,6 +14,9 @@ version this is.
 """
 
 
+OURS = ("spatial_transformer", "stn_lab", "stn_paper", "stn_bench")  # what the extra `lab` does not bring
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     verb, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
@@ -35,6 +38,12 @@ def _run(verb: str, arguments: list[str]) -> None:
         _command(verb, arguments)()
     except UserError as error:
         sys.stderr.write(f"stn: {error}\n")
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in OURS:
+            raise
+        sys.stderr.write(f"stn: {package} is not installed; pip install 'spatial-transformer[lab]'\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("stn: stopped\n")

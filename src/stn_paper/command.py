@@ -5,9 +5,14 @@ from pathlib import Path
 
 import tyro
 
+from stn_lab.errors import UserError
 from stn_lab.training.config import Machine
 
 from . import process
+from .table import BUDGETS
+from .tables import TABLES
+
+MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,35 @@ class Reproduce:
     """The folder for checkpoints and logs."""
 
     def __call__(self) -> None:
-        self.machine.check()
+        self.check()
         process.keep_to_itself()  # before Lightning is imported, which asks the environment for its rank
         from .reproduce import reproduce
 
         reproduce(self)
+
+    def check(self) -> None:
+        """Refuse what can be refused without PyTorch, whose import takes seconds; rows and columns need it.
+
+        Raises:
+            UserError: something is unknown; the message lists what there is.
+        """
+        self.machine.check()
+        if self.json and not self.compare:
+            raise UserError("--json goes with --compare")
+        if not self.page.name:
+            raise UserError("--page must be a file")
+        for name in self.tables:
+            if name not in (*TABLES, "all"):
+                raise UserError(f"unknown table {name!r}; choose from {', '.join([*TABLES, 'all'])}")
+        if (self.compare or self.page_only) and not self.results.is_dir():
+            raise UserError(f"there is no folder {self.results}; --results says where they are")
+        if not (self.list or self.compare or self.page_only):
+            self._check_cells()
+
+    def _check_cells(self) -> None:
+        if not self.tables:
+            raise UserError(f"name a table: {', '.join(TABLES)}, or all; --list says more")
+        if not 1 <= self.seeds <= MOST_SEEDS:
+            raise UserError(f"--seeds must be 1 or more, and at most {MOST_SEEDS}; got {self.seeds}")
+        if self.budget not in BUDGETS:
+            raise UserError(f"unknown budget {self.budget!r}; choose from {', '.join(BUDGETS)}")

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from torch import nn
-
-from stn_lab.digits.sets import Digits, load
-from stn_lab.tasks.scene import Splits
 from stn_lab.training.config import Budget, Machine
+
+if TYPE_CHECKING:  # this file is read before PyTorch is
+    from torch import nn
+
+    from stn_lab.digits.sets import Digits
+    from stn_lab.tasks.scene import Splits
 
 BudgetName = Literal["smoke", "quick", "standard", "paper"]
 BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
@@ -29,7 +31,7 @@ class Row:
     """
 
     name: str
-    build: Callable[[Any, int], nn.Module]
+    build: "Callable[[Any, int], nn.Module]"
     published: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -116,13 +118,15 @@ class Cell:
     def is_pictured(self) -> bool:
         return (self.row.name, self.column) in self.table.pictured
 
-    def build(self) -> nn.Module:
+    def build(self) -> "nn.Module":
         return self.row.build(self.scene, self.budget.filters)
 
-    def load(self) -> Splits[Any]:
+    def load(self) -> "Splits[Any]":
         return self.table.load(self)
 
 
-def load_digits(cell: Cell) -> Splits[Digits]:
+def load_digits(cell: Cell) -> "Splits[Digits]":
     """MNIST; for a smoke test the digits of scikit-learn, which need no download."""
+    from stn_lab.digits.sets import load
+
     return load("digits" if cell.budget_name == "smoke" else "mnist")

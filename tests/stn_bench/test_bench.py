@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from stn_bench import memory, peers, plan, rows, run
+from stn_bench import memory, passes, peers, plan, rows, run
 from stn_bench.cold_start import FirstCall
 from stn_bench.memory import _use
 from stn_bench.result import Result
@@ -103,6 +103,10 @@ def test_rows_passes_and_parts_are_chosen(tmp_path):
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(capfd, flags, words):
     assert words in refusal(capfd, "--skip-tests", *flags)
+
+
+def test_passes_are_named_where_nothing_is_imported_for_it():
+    assert tuple(passes.PASSES) == rows.PASS_NAMES
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

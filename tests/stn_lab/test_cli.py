@@ -52,8 +52,22 @@ def test_an_unknown_verb_is_named_with_those_that_there_are(capfd):
         ["train", "--resume", "--name", "there-is-none"],
         ["evaluate", "there-is-none"],
         ["bench", "--repeats", "1"],
+        ["bench", "--parts", "whole"],
+        ["bench", "--passes", "back"],
+        ["bench", "--threads", "many"],
+        ["bench", "--device", "tpu"],
+        ["bench", "--rows", "no-such-row"],
+        ["reproduce"],
+        ["reproduce", "table9"],
+        ["reproduce", "table1", "table9", "--compare"],
+        ["reproduce", "table1", "--budget", "huge"],
+        ["reproduce", "table1", "--seeds", "0"],
+        ["reproduce", "table1", "--json"],
+        ["reproduce", "--page-only", "--results", "there-is-none"],
         ["train", "--data", "there-is-none"],
         ["train", "--patience", "-1"],
+        ["train", "--transformers", "0"],
+        ["train", "--model", "timm:resnet18"],
     ],
     ids=" ".join,
 )
@@ -71,15 +85,25 @@ def test_what_can_be_said_at_once_is_said_before_anything_large_is_imported(argu
 
 
 @pytest.mark.parametrize(
-    "flags", [["table9"], ["table1", "--rows", "ST-RNN"], ["table1", "--budget", "huge"], ["--list"]]
+    "flags", [["table1", "--rows", "ST-RNN"], ["table5", "--budget", "paper"], ["--list"]], ids=" ".join
 )
 def test_tables_are_known_without_lightning_and_matplotlib(flags, tmp_path):
     code = (
         "import sys; from stn_lab.cli import main\n"
         "try: main(['reproduce', *sys.argv[1:]])\n"
         "except SystemExit: pass\n"
-        "found = [name for name in ('lightning', 'matplotlib', 'sklearn', 'tensorboard') if name in sys.modules]\n"
+        "large = ('lightning', 'matplotlib', 'sklearn', 'tensorboard', 'triton')\n"
+        "found = [name for name in large if name in sys.modules]\n"
         "assert not found, found"
     )
     done = subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("package", "verb"), [("tyro", "train"), ("tensorboard", "train"), ("rich", "backends")])
+def test_without_the_extra_the_line_that_installs_it_is_named_and_nothing_is_left(package, verb, tmp_path):
+    code = f"import sys; sys.modules[{package!r}] = None; from stn_lab.cli import main; main([{verb!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines() == [f"stn: {package} is not installed; pip install 'spatial-transformer[lab]'"]
+    assert not list(tmp_path.iterdir())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UserError
-from ..runs.experiment import Experiment
+from ..runs.experiment import PRETRAINED, Experiment
 from ..runs.folder import RunFolder
 from ..tasks.data import Data
 from ..training.config import Budget, Machine
@@ -25,7 +25,8 @@ class Train:
     machine: Machine = field(default_factory=Machine)
     model: str = "st-cnn"
     """fcn and cnn, the paper's, or resnet, for photographs; st-cnn, ... with a transformer in front, and st-cnn:tps to
-    name the family with it."""
+    name the family with it. timm:resnet18, ... any network of timm, if that is installed; st-timm:resnet18@layer2 with
+    the transformer in front of a layer."""
     compare: str = ""
     """Several models under the same budget in one report, instead of --model: cnn,st-cnn."""
     family: str = "affine"
@@ -33,12 +34,18 @@ class Train:
     bspline or velocity."""
     looks: int = 1
     """How often a transformer looks at what it has made and corrects itself, before it hands it over."""
+    transformers: int = 1
+    """How many stand side by side before the network, which sees what all of them make, as the paper has it for
+    several objects or parts."""
+    weights: str = PRETRAINED
+    """Of networks of timm: pretrained, which timm fetches; a file; or none, to begin at random."""
     name: str = ""
     """Of the run; data, distortion and models by default."""
     runs: Path = Path("runs")
     """The folder that holds the runs."""
     resume: bool = False
-    """Go on with the run of this name: finish what is not finished."""
+    """Go on with the run of this name: finish what is not finished, or, with more --steps than before, lengthen it: its
+    learning rates are from there on those of a run of the new length."""
     overwrite: bool = False
     """Write over the run of this name."""
     profile: bool = False
@@ -56,7 +63,7 @@ class Train:
     def experiment(self) -> Experiment:
         labels = [label.strip() for label in (self.compare or self.model).split(",")]
         models = tuple(label for label in labels if label)
-        return Experiment(self.data, self.budget, models, self.family, self.looks)
+        return Experiment(self.data, self.budget, models, self.family, self.looks, self.transformers, self.weights)
 
     def path(self, experiment: Experiment) -> Path:
         if Path(self.name).name != self.name:
@@ -73,7 +80,8 @@ class Train:
 
 def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
     """What needs PyTorch; nothing is written for a run that cannot begin."""
-    from ..runs.run import build_model, train_run
+    from ..runs.run import build_first, train_run
+    from ..training import loop  # noqa: F401  (what is not installed is missed here, before a folder is made)
     from ..training.interruption import Interrupted
     from ..training.machine import check_machine
     from .report import write_pages
@@ -82,11 +90,11 @@ def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
     if is_first_process():
         sys.stdout.write(task.summary())
     for label in experiment.models:
-        build_model(experiment, task, label)
+        build_first(folder, experiment, task, label)
     check_machine(options.machine, experiment.budget.batch_size)
-    if is_first_process() and not options.resume:
-        RunFolder.create(folder.path, experiment, overwrite=options.overwrite)
     try:
+        if is_first_process():
+            _begin(options, folder, experiment)
         train_run(folder, experiment, options.machine, task)
     except Interrupted as stop:
         if is_first_process():
@@ -100,6 +108,13 @@ def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
         sys.stdout.write(task.afterword())
         _print_results(folder, profile=options.profile)
         write_pages(folder)
+
+
+def _begin(options: Train, folder: RunFolder, experiment: Experiment) -> None:
+    if not options.resume:
+        RunFolder.create(folder.path, experiment, overwrite=options.overwrite)
+    elif (before := folder.lengthen(experiment)) < experiment.budget.steps:
+        sys.stdout.write(f"Lengthened from {before:,} to {experiment.budget.steps:,} steps.\n")
 
 
 def _print_results(folder: RunFolder, *, profile: bool) -> None:

@@ -11,9 +11,10 @@ import spatial_transformer as st
 from spatial_transformer.regression import Regression
 
 from ..errors import UserError
+from .backbones import Weights, backbone
 from .classifier import DigitClassifier, cnn, fcn
 from .residual import residual
-from .spec import Canvas, ModelSpec
+from .spec import TIMM, Canvas, ModelSpec
 
 FAMILIES: dict[str, Callable[[], st.Family]] = {
     "translation": st.Translation,
@@ -37,8 +38,8 @@ CLASSIFIERS: dict[str, Builder] = {"fcn": fcn, "cnn": cnn, "resnet": residual}
 SMALLEST = 28  # pixels along each side of an image, for the networks of the paper
 
 
-def build(spec: ModelSpec, canvas: Canvas, *, filters: int) -> DigitClassifier:
-    """The network of a model, with as many parameters as the comparison allows.
+def build(spec: ModelSpec, canvas: Canvas, *, filters: int, weights: Weights = "none") -> DigitClassifier:
+    """The network of a model, with as many parameters as the comparison allows; those of timm are as large as they are.
 
     The measure is the plain CNN with `filters` filters per layer on the same canvas; for residual networks the plain
     residual network that begins with a quarter as many. Every other network is given the width that brings its total,
@@ -48,11 +49,14 @@ def build(spec: ModelSpec, canvas: Canvas, *, filters: int) -> DigitClassifier:
         spec: which model.
         canvas: says what the images and the answers are, and whether a transformer's output is pooled.
         filters: of each convolution of the plain CNN, 32 to 64 in the paper.
+        weights: that a network of timm begins with; see `backbone`.
 
     Raises:
-        UserError: the measure is too small, for instance because the localisation network alone is larger; or the
-            images are too small.
+        UserError: the measure is too small, for instance because the localisation network alone is larger; the images
+            are too small; or timm does not have the network, or not its weights.
     """
+    if spec.network.startswith(TIMM):
+        return _network_of_timm(spec, canvas, weights)
     if spec.network != "resnet" and min(canvas.size) < SMALLEST:
         height, width = canvas.size
         raise UserError(
@@ -92,6 +96,30 @@ def _network(spec: ModelSpec, canvas: Canvas, width: int) -> DigitClassifier:
     )
 
 
+def _network_of_timm(spec: ModelSpec, canvas: Canvas, weights: Weights) -> DigitClassifier:
+    """Behind a transformer of the image, or with one of the map that a layer is given."""
+    name = spec.network.removeprefix(TIMM)
+    if spec.family is None or spec.before is not None:
+        classifier = backbone(name, canvas.channels, canvas.size, canvas.classes, weights)
+        if spec.before is not None:
+            _insert(classifier.network, spec, canvas)
+        return DigitClassifier(classifier)
+    warped, pool = _output(spec, canvas)
+    seen = (warped[0] // 2, warped[1] // 2) if pool else warped
+    classifier = backbone(name, canvas.channels * spec.transformers, seen, canvas.classes, weights)
+    return DigitClassifier(classifier, _transformer(spec, canvas, warped), pool)
+
+
+def _insert(network: nn.Module, spec: ModelSpec, canvas: Canvas) -> None:
+    assert spec.family is not None
+    assert spec.before is not None
+    example = torch.zeros(1, canvas.channels, *canvas.size)
+    try:
+        st.insert(network, spec.before, family=FAMILIES[spec.family](), example=example, steps=spec.looks)
+    except ValueError as error:
+        raise UserError(f"{spec.label}: no transformer can stand there. {error}") from error
+
+
 def _output(spec: ModelSpec, canvas: Canvas) -> tuple[tuple[int, int], bool]:
     """The size of a transformer's output, and whether that is pooled."""
     if spec.crop is not None:
@@ -115,7 +143,7 @@ def _transformer(
 
 
 def _localiser(spec: ModelSpec, canvas: Canvas) -> nn.Module:
-    if spec.network == "resnet":
+    if spec.network == "resnet" or spec.network.startswith(TIMM):
         return st.ConvLocaliser(canvas.channels)
     if spec.network == "cnn":
         return st.PaperCNNLocaliser(canvas.channels, canvas.size)

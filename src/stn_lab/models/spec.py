@@ -1,5 +1,6 @@
 """What a model is made of, as data. Nothing here needs PyTorch, so that a name that is mistyped is refused at once."""
 
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from spatial_transformer.sampling import Mode
 
 NetworkName = Literal["fcn", "cnn", "resnet", "st-fcn", "st-cnn", "st-resnet"]
+TIMM = "timm:"  # before the name of one of timm's networks
 FamilyName = Literal[
     "translation",
     "attention",
@@ -49,7 +51,7 @@ class ModelSpec:
 
     Attributes:
         label: as typed, "st-cnn" or "st-cnn:tps"; names its results.
-        network: "fcn", "cnn" or "resnet".
+        network: "fcn", "cnn", "resnet" or "timm:NAME".
         family: of its transformer; None without one.
         transformers: how many work side by side on the image.
         looks: how often a transformer looks before it hands over what it sees: its `steps`.
@@ -59,6 +61,7 @@ class ModelSpec:
         mode: of the sampler.
         antialias: where a transformer's output is pooled, have the transformer make it half as large instead, and
             average where it shrinks.
+        before: the layer of a network of timm that the transformer stands in front of; the image if None.
     """
 
     label: str
@@ -70,22 +73,53 @@ class ModelSpec:
     crop: int | None = None
     mode: "Mode" = "bilinear"
     antialias: bool = False
+    before: str | None = None
 
     @classmethod
-    def parse(cls, label: str, family: str, *, looks: int = 1) -> "ModelSpec":
-        """Read "cnn", "st-cnn" or "st-cnn:tps"; `family` is for transformers that do not name one, `looks` for all.
+    def parse(cls, label: str, family: str, *, looks: int = 1, transformers: int = 1) -> "ModelSpec":
+        """Read "cnn", "st-cnn", "st-cnn:tps", "timm:resnet18", "st-timm:resnet18:tps" or "st-timm:resnet18@layer2".
+
+        Args:
+            label: the name of a model.
+            family: for transformers that do not name one.
+            looks: of all transformers.
+            transformers: how many a model with a transformer has.
 
         Raises:
             UserError: there is no such network or family.
         """
-        name, _, named_family = label.partition(":")
-        if name not in get_args(NetworkName):
-            raise UserError(f"unknown model {label!r}; choose from {', '.join(get_args(NetworkName))}")
-        if not name.startswith("st-"):
-            if named_family:
+        network, before, named_family = (_of_timm if label.removeprefix("st-").startswith(TIMM) else _of_ours)(label)
+        if not label.startswith("st-"):
+            if named_family or before:
                 raise UserError(f"the model {label!r} has no transformer to give a family to; write 'st-{label}'")
-            return cls(label, name, None)
+            return cls(label, network, None)
         family = named_family or family
         if family not in get_args(FamilyName):
             raise UserError(f"unknown family {family!r} of {label!r}; choose from {', '.join(get_args(FamilyName))}")
-        return cls(label, name.removeprefix("st-"), family, looks=looks)
+        if before and transformers > 1:
+            raise UserError(f"{label!r} can have one transformer before its layer {before!r}; leave out --transformers")
+        return cls(label, network, family, transformers, looks, before=before)
+
+
+def need_timm() -> None:
+    """Raises UserError where it is not installed; imports nothing."""
+    if importlib.util.find_spec("timm") is None:
+        raise UserError("networks of timm need it to be installed: pip install 'spatial-transformer[timm]'")
+
+
+def _of_ours(label: str) -> tuple[str, None, str]:
+    """Of "st-cnn:tps" the network and the family."""
+    name, _, family = label.partition(":")
+    if name not in get_args(NetworkName):
+        known = ", ".join([*get_args(NetworkName), "timm:NAME", "st-timm:NAME"])
+        raise UserError(f"unknown model {label!r}; choose from {known}")
+    return name.removeprefix("st-"), None, family
+
+
+def _of_timm(label: str) -> tuple[str, str | None, str]:
+    """Of "st-timm:resnet18@layer2:tps" the network, the layer and the family."""
+    place, _, family = label.removeprefix("st-").removeprefix(TIMM).partition(":")
+    name, _, before = place.partition("@")
+    if not name:
+        raise UserError(f"unknown model {label!r}; of timm's networks write timm:resnet18 or st-timm:resnet18")
+    return TIMM + name, before or None, family

@@ -2,12 +2,15 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..models.spec import ModelSpec
+from ..models.spec import TIMM, ModelSpec, need_timm
 from ..tasks.data import Data
 from ..training.config import Budget
+
+PRETRAINED = "pretrained"  # weights, where a network has them
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Experiment:
     models: tuple[str, ...]
     family: str
     looks: int = 1
+    transformers: int = 1
+    weights: str = PRETRAINED
 
     def check(self) -> None:
         """Refuse what cannot be trained, as far as that can be seen without building a network.
@@ -34,12 +39,23 @@ class Experiment:
             raise UserError(f"--compare names a model twice: {', '.join(self.models)}")
         if self.looks < 1:
             raise UserError(f"--looks must be 1 or more; got {self.looks}")
-        for label in self.models:
-            self.spec(label)
+        if self.transformers < 1:
+            raise UserError(f"--transformers must be 1 or more; got {self.transformers}")
+        if self.looks > 1 and self.transformers > 1:
+            raise UserError("--looks and --transformers do not go together: transformers side by side look once")
+        self._check_weights(any(TIMM in self.spec(label).network for label in self.models))
+
+    def _check_weights(self, has_timm: bool) -> None:
+        if has_timm:
+            need_timm()
+        elif self.weights != PRETRAINED:
+            raise UserError(f"--weights {self.weights} is for networks of timm, timm:resnet18; there is none here")
+        if self.weights not in (PRETRAINED, "none") and not Path(self.weights).is_file():
+            raise UserError(f"--weights must be {PRETRAINED}, none or a file that is there; got {self.weights!r}")
 
     def spec(self, label: str) -> ModelSpec:
         """What one of the models is made of."""
-        return ModelSpec.parse(label, self.family, looks=self.looks)
+        return ModelSpec.parse(label, self.family, looks=self.looks, transformers=self.transformers)
 
     def to_json(self) -> dict[str, Any]:
         """One flat dictionary."""
@@ -48,6 +64,8 @@ class Experiment:
             "models": list(self.models),
             "family": self.family,
             "looks": self.looks,
+            "transformers": self.transformers,
+            "weights": self.weights,
             **dataclasses.asdict(self.budget),
         }
 
@@ -58,6 +76,12 @@ class Experiment:
         Raises:
             KeyError: an entry is missing.
         """
-        values = {"patience": 0, "looks": 1} | values  # earlier runs do not say
+        values = {
+            "patience": 0,
+            "looks": 1,
+            "transformers": 1,
+            "weights": PRETRAINED,
+        } | values  # as earlier runs have it
         budget = Budget(**{field.name: values[field.name] for field in dataclasses.fields(Budget)})
-        return cls(Data.from_json(values), budget, tuple(values["models"]), values["family"], values["looks"])
+        rest = {name: values[name] for name in ("family", "looks", "transformers", "weights")}
+        return cls(Data.from_json(values), budget, tuple(values["models"]), **rest)

@@ -96,16 +96,28 @@ class RunFolder:
         return experiment
 
     def expect(self, experiment: Experiment) -> None:
-        """Refuse to go on with a run under other settings than it was started with.
+        """Refuse to go on with a run under other settings than it was started with; more steps are welcome.
 
         Raises:
             UserError: naming what differs.
         """
         then, now = self.experiment().to_json(), experiment.to_json()
-        keys = [key for key in then | now if then.get(key) != now.get(key)]
+        keys = [key for key in then | now if then.get(key) != now.get(key) and key != "steps"]
         different = [f"{key}: {then.get(key)} then, {now.get(key)} now" for key in keys]
         if different:
             raise UserError(f"{self.path} was started with other settings ({'; '.join(different)}); use the same")
+        if now["steps"] < then["steps"]:
+            raise UserError(
+                f"{self.path} was started with --steps {then['steps']}, now it is {now['steps']}; a run can be "
+                f"lengthened, not shortened: use --steps {then['steps']} or more"
+            )
+
+    def lengthen(self, experiment: Experiment) -> int:
+        """Write down that the run is to take more steps; returns how many it was to take."""
+        before = self.experiment().budget.steps
+        if before < experiment.budget.steps:
+            write_json(self.config_file, experiment.to_json())
+        return before
 
     def results(self) -> dict[str, dict[str, Any]]:
         """Results of the models that are finished, by label; a damaged file counts as none."""
@@ -113,6 +125,11 @@ class RunFolder:
             return dict(json.loads(self.results_file.read_text()))
         except (OSError, ValueError, TypeError):
             return {}
+
+    def finished(self, steps: int) -> set[str]:
+        """Labels of the models that have taken so many steps, or were stopped early on their way there."""
+        results = self.results()
+        return {label for label, result in results.items() if result.get("planned_steps", result["steps"]) >= steps}
 
     def add_result(self, label: str, result: dict[str, Any]) -> None:
         write_json(self.results_file, {**self.results(), label: result})

@@ -8,6 +8,7 @@ from ..models import saved
 from ..models.build import build
 from ..models.classifier import DigitClassifier
 from ..tasks.classification import ImageClassification
+from ..training import checkpoint
 from ..training.config import Machine
 from ..training.learn import learn
 from ..training.process import is_first_process
@@ -16,17 +17,25 @@ from .folder import RunFolder
 from .pictures import Filmstrip, mean_per_class, save_pictures
 
 
-def build_model(experiment: Experiment, task: ImageClassification, label: str) -> DigitClassifier:
-    """The network of one of the models of a run, untrained.
+def build_model(
+    experiment: Experiment, task: ImageClassification, label: str, *, weights: str = "none"
+) -> DigitClassifier:
+    """The network of one of the models of a run, untrained; `weights` are those that a network of timm begins with.
 
     Raises:
-        UserError: it is too large to be matched.
+        UserError: it is too large to be matched, or cannot be had.
     """
-    return build(experiment.spec(label), task.canvas, filters=experiment.budget.filters)
+    return build(experiment.spec(label), task.canvas, filters=experiment.budget.filters, weights=weights)
+
+
+def build_first(folder: RunFolder, experiment: Experiment, task: ImageClassification, label: str) -> DigitClassifier:
+    """The network that a model begins with; its weights do not matter where training goes on from a checkpoint."""
+    begun = (folder.model(label) / checkpoint.LAST).is_file()
+    return build_model(experiment, task, label, weights="none" if begun else experiment.weights)
 
 
 def train_run(folder: RunFolder, experiment: Experiment, machine: Machine, task: ImageClassification) -> None:
-    """Train every model of a run that has no result yet, and write the results.
+    """Train every model of a run that has no result yet, or that of a shorter run, and write the results.
 
     Args:
         folder: receives logs, checkpoints, pictures and results.
@@ -38,7 +47,7 @@ def train_run(folder: RunFolder, experiment: Experiment, machine: Machine, task:
         UserError: the machine cannot be used as asked.
         Interrupted: Ctrl-C; everything is on disk, and another call goes on from there.
     """
-    finished = folder.results()
+    finished = folder.finished(experiment.budget.steps)
     for label in experiment.models:
         if label not in finished:
             train_model(label, folder, experiment, machine, task)
@@ -49,7 +58,7 @@ def train_model(
 ) -> None:
     """Train one model, measure it at its best checkpoint, and write its result."""
     torch.manual_seed(experiment.budget.seed)
-    network = build_model(experiment, task, label)
+    network = build_first(folder, experiment, task, label)
     mean_before = mean_per_class(network, task)
     film = Filmstrip(next(iter(task.validation))[0], experiment.budget.steps)
     how = learn(task, network, folder.model(label), experiment.budget, machine, watchers=[film])

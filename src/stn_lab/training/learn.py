@@ -56,6 +56,7 @@ def learn(
     return {
         "best_step": best["global_step"],
         "steps": loop.step,
+        "planned_steps": budget.steps,
         "batch_size": budget.batch_size,
         "seed": budget.seed,
         **loop.timer.as_json(),

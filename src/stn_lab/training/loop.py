@@ -41,7 +41,7 @@ class Loop:
         task: what is learnt.
         network: what learns it.
         folder: receives `best.ckpt`, `last.ckpt`, `metrics.csv` and TensorBoard's events.
-        budget: how long, and how.
+        budget: how long, and how; its `steps` may be more than those that `folder` was left by.
         fabric: where; launched.
         watchers: look on.
 
@@ -64,10 +64,10 @@ class Loop:
             raise UnusableCheckpoint(f"{last} was left by an earlier version, which trained in another way")
         self.optimiser = optimiser_of(network, budget)
         self.learner, self.stepper = fabric.setup(Learner(network, task), self.optimiser)
-        self.schedule = schedule_of(self.optimiser, budget)
         self.metrics: Metrics | None = None
         if saved is not None:
             self._restore(saved)
+        self.schedule = schedule_of(self.optimiser, budget, self.step)
         if fabric.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
             self.metrics = Metrics(folder, [] if saved is None else saved["metrics"], self.step)
@@ -158,8 +158,8 @@ class Loop:
         state: dict[str, Any] = {"state_dict": self.network.state_dict(), "global_step": self.step}
         if name == checkpoint.LAST:
             state |= {
+                "steps": self.budget.steps,
                 "optimiser": self.optimiser.state_dict(),
-                "schedule": self.schedule.state_dict(),
                 "scaler": self.fabric.strategy.precision.state_dict(),
                 "best": self.best,
                 "in_vain": self.in_vain,
@@ -170,9 +170,11 @@ class Loop:
         checkpoint.save(self.folder / name, state)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.step, self.best, self.in_vain = state["global_step"], state["best"], state["in_vain"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
+        self.step, self.best = state["global_step"], state["best"]
+        is_lengthened = state.get("steps", self.budget.steps) < self.budget.steps
+        self.in_vain = 0 if is_lengthened else state["in_vain"]  # who asks for more steps is to get some
+        rates = self.optimiser.state_dict()["param_groups"]  # those of the schedule, which the step decides
+        self.optimiser.load_state_dict({"state": state["optimiser"]["state"], "param_groups": rates})
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
         self.timer.load_state_dict(state["timer"])
         for watcher, saved in zip(self.watchers, state["watchers"], strict=True):

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from spatial_transformer import Attention, ParallelTransformers, tile_starts
 from spatial_transformer.guards import Bound
@@ -108,6 +107,8 @@ class PartClassifier(nn.Module):
 
 def multiply_adds(network: nn.Module, side: int) -> int:
     """How many a forward pass takes for one image, in convolutions and linear layers."""
+    from torch.utils.flop_counter import FlopCounterMode  # brings half of PyTorch's compiler
+
     network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, side, side))

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -231,3 +232,41 @@ def test_a_transformer_may_look_twice(folder, tmp_path, capfd):
     del config["looks"]  # as earlier runs have it
     (tmp_path / "two" / "config.json").write_text(json.dumps(config))
     assert stn(*flags, "--resume") == 0
+
+
+@pytest.mark.parametrize("label", ["st-timm:little.a1:attention", "st-timm:little.a1@layer1"])
+def test_a_network_of_timm_is_trained_saved_and_resumed_without_its_first_weights(folder, tmp_path, capfd, timm, label):
+    flags = ["train", "--data", folder, *FEW, "--model", label, "--size", 40, "--runs", tmp_path, "--name", "timm"]
+    timm.error = OSError("no route")
+    assert stn(*flags) == 2
+    assert "cannot be fetched (no route)" in capfd.readouterr().err
+    assert not list(tmp_path.iterdir())
+    timm.error = None
+    assert stn(*flags) == 0
+    timm.error = OSError("no route")  # the weights are those of the checkpoint by now
+    assert stn(*flags, "--resume", "--steps", 8) == 0
+    model = stn_lab.load(tmp_path / "timm")
+    assert model.network(torch.rand(1, 3, 40, 40)).shape == (1, 2)
+    assert json.loads((tmp_path / "timm" / "results.json").read_text())[label]["steps"] == 8
+    assert stn("evaluate", tmp_path / "timm") == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--model", "timm:resnet18"], "pip install 'spatial-transformer[timm]'"),
+        (["--model", "st-cnn", "--weights", "none"], "--weights none is for networks of timm"),
+        (["--model", "st-cnn", "--transformers", "0"], "--transformers must be 1 or more; got 0"),
+        (["--model", "st-cnn", "--transformers", "2", "--looks", "2"], "--looks and --transformers do not go together"),
+    ],
+)
+def test_models_that_cannot_be_made_are_refused_at_once(flags, message, monkeypatch, tmp_path, capfd):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    assert stn("train", *flags, "--runs", tmp_path) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_weights_that_are_not_there_are_named(timm, tmp_path, capfd):
+    assert stn("train", "--model", "timm:little.a1", "--weights", "gone.pt", "--runs", tmp_path) == 2
+    assert "--weights must be pretrained, none or a file that is there; got 'gone.pt'" in capfd.readouterr().err

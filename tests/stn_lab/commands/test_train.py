@@ -175,6 +175,20 @@ def test_resume_under_other_settings_names_the_difference(run, capfd):
     assert "lr: 0.004 then, 0.1 now" in line
 
 
+def test_a_run_can_be_lengthened_and_not_shortened(run, capfd):
+    resume = ["train", *SMALL, "--compare", "cnn,st-cnn", "--runs", run.parent, "--name", run.name, "--resume"]
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    line = refusal(capfd, *resume, "--steps", 8)
+    assert "was started with --steps 12, now it is 8; a run can be lengthened, not shortened" in line
+    assert {path: path.read_bytes() for path in before} == before
+    assert stn(*resume, "--steps", 16) == 0
+    assert "Lengthened from 12 to 16 steps." in capfd.readouterr().out
+    results = json.loads((run / "results.json").read_text())
+    assert {label: result["steps"] for label, result in results.items()} == {"cnn": 16, "st-cnn": 16}
+    for label in results:
+        assert torch.load(run / label / "last.ckpt", weights_only=True)["global_step"] == 16
+
+
 def test_resume_of_nothing_says_so(tmp_path, capfd):
     assert "no config.json" in refusal(capfd, "train", *SMALL, "--runs", tmp_path, "--name", "new", "--resume")
 

@@ -60,6 +60,19 @@ def test_every_family_starts_as_the_identity(family):
 
 
 @pytest.mark.parametrize(
+    ("name", "family"), [*(("st-resnet", f) for f in FAMILIES), ("st-cnn", "tps"), ("st-fcn", "rigid")]
+)
+def test_several_transformers_stand_side_by_side_in_a_network_as_large(name, family):
+    canvas = SimpleNamespace(channels=1, size=(40, 44), classes=5, pool=False)
+    model = build(ModelSpec.parse(f"{name}:{family}", "affine", transformers=2), canvas, filters=96)
+    images = torch.rand(2, 1, 40, 44)
+    assert model.transformer.theta(images).shape[:2] == (2, 2)
+    assert model(images).shape == (2, 5)
+    plain = build(ModelSpec.parse(name.removeprefix("st-").replace("fcn", "cnn"), "affine"), canvas, filters=96)
+    assert count_parameters(model) == pytest.approx(count_parameters(plain), rel=0.05)
+
+
+@pytest.mark.parametrize(
     ("label", "message"),
     [
         ("vgg", "unknown model 'vgg'; choose from fcn, cnn, resnet, st-fcn, st-cnn, st-resnet"),

@@ -145,6 +145,36 @@ def test_training_stops_when_it_has_been_in_vain_for_long_enough(tmp_path, monke
     assert (again["steps"], again["best_step"]) == (how["steps"], how["best_step"])
 
 
+def test_a_run_that_is_lengthened_ends_in_the_same_bits_wherever_it_is_killed(tmp_path, monkeypatch):
+    longer = replace(BUDGET, steps=24)
+    ends = []
+    for name, killed_at in (("at once", None), ("killed", 17)):
+        train(tmp_path / name)
+
+        def killing(loop, batches, learn_=Loop._learn, step=killed_at):
+            if loop.step == step:
+                raise MemoryError
+            learn_(loop, batches)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Loop, "_learn", killing)
+            if killed_at:
+                with pytest.raises(MemoryError):
+                    learn(Doubling(), network(), tmp_path / name, longer, MACHINE)
+        how = learn(Doubling(), network(), tmp_path / name, longer, MACHINE)
+        assert (how["steps"], how["planned_steps"]) == (24, 24)
+        ends.append(weights(tmp_path / name))
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_a_run_that_was_stopped_early_goes_on_when_it_is_lengthened(tmp_path, monkeypatch):
+    budget = replace(BUDGET, patience=1)
+    validated(monkeypatch, 0.5, 0.6, *[0.4, 0.3, 0.2])
+    assert learn(Doubling(), network(), tmp_path, budget, MACHINE)["steps"] == 8
+    how = learn(Doubling(), network(), tmp_path, replace(budget, steps=15), MACHINE)
+    assert (how["steps"], how["best_step"]) == (15, 15)
+
+
 def test_a_training_that_has_gone_astray_is_in_vain(tmp_path, monkeypatch):
     validated(monkeypatch, float("nan"), float("nan"), 0.5)
     assert learn(Doubling(), network(), tmp_path, replace(BUDGET, patience=2), MACHINE)["steps"] == 8
