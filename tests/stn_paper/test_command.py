@@ -1,15 +1,15 @@
 """`stn reproduce` as a person types it."""
 
+import dataclasses
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 
 import pytest
 import torch
+from torch.distributed import launcher
 
 from stn_lab.cli import main
 from stn_paper.tables import TABLES
@@ -104,22 +104,19 @@ def test_missing_data_without_network_is_one_line(where, tmp_path, monkeypatch, 
     assert "set STN_DATA" in line
 
 
-def in_a_process(*arguments):
-    """A command of 400 steps or so, long enough to be stopped."""
-    code = (
-        "import dataclasses, sys; from stn_paper.tables import TABLES; t = TABLES['table1'];"
-        "b = {**t.budgets, 'smoke': dataclasses.replace(t.budgets['smoke'], steps=400, validations=20)};"
-        "TABLES['table1'] = dataclasses.replace(t, budgets=b);"
-        "from stn_lab.cli import main; main(sys.argv[1:])"
-    )
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+@pytest.fixture
+def longer(monkeypatch):
+    """Smoke tests of Table 1 take 400 steps or so, long enough to be stopped."""
+    table = TABLES["table1"]
+    smoke = dataclasses.replace(table.budgets["smoke"], steps=400, validations=20)
+    monkeypatch.setitem(TABLES, "table1", dataclasses.replace(table, budgets={**table.budgets, "smoke": smoke}))
 
 
+@pytest.mark.usefixtures("longer")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-def test_a_command_that_is_stopped_goes_on_from_there(stop, where, tmp_path):
+def test_a_command_that_is_stopped_goes_on_from_there(stop, where, tmp_path, stn_process):
     command = ["reproduce", "table1", "--budget", "smoke", "--rows", "FCN", "--columns", "R", *where]
-    process = in_a_process(*command)
+    process = stn_process(*command, "--accelerator", "cpu")
     last = tmp_path / "runs" / "reproduce" / "table1" / "FCN--R--smoke--seed0" / "last.ckpt"
     deadline = time.monotonic() + 120
     while not last.exists() and time.monotonic() < deadline:
@@ -130,7 +127,7 @@ def test_a_command_that_is_stopped_goes_on_from_there(stop, where, tmp_path):
     assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL), text
     assert not result.exists()
     resumed = torch.load(last, weights_only=True)["global_step"]
-    process = in_a_process(*command)
+    process = stn_process(*command, "--accelerator", "cpu")
     text, _ = process.communicate(timeout=120)
     assert process.returncode == 0, text
     assert json.loads(result.read_text())["steps"] == 400
@@ -139,12 +136,18 @@ def test_a_command_that_is_stopped_goes_on_from_there(stop, where, tmp_path):
 
 
 def test_processes_of_torchrun_share_the_cells(where, tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
-    command += ["-m", "stn_lab.cli", "reproduce", "table1", "--budget", "smoke", "--rows", "FCN", *where]
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr
+    """Its agent starts them here as forks, and tells them what it tells the commands that it starts."""
+    config = launcher.LaunchConfig(1, 1, 2, rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork")
+    command = ["reproduce", "table1", "--budget", "smoke", "--rows", "FCN", "--accelerator", "cpu"]
+    launcher.elastic_launch(config, _share)([*command, *map(str, where)], tmp_path / "printed")
     assert len(list((tmp_path / "results" / "table1").iterdir())) == 4
-    assert done.stdout.count("] table1 FCN--") == 4, "a cell ran twice"
-    shutil.rmtree(tmp_path / "results")
+    printed = [path.read_text() for path in tmp_path.glob("printed*")]
+    assert len(printed) == 2
+    assert sum(text.count("] table1 FCN--") for text in printed) == 4, "a cell ran twice"
+
+
+def _share(command, output):
+    torch.set_num_threads(1)  # OpenMP's own do not live on in a fork
+    with output.with_name(f"{output.name}{os.environ['RANK']}").open("w") as file:
+        sys.stdout = file
+        main(command)

@@ -69,7 +69,7 @@ def test_progress_says_how_much_is_left(run, table, results):
 
 
 def test_a_cell_that_another_process_runs_is_left_to_it(run, trained, tmp_path):
-    other = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path,))
+    other = multiprocessing.get_context("fork").Process(target=_hold, args=(tmp_path,))
     other.start()
     while not (tmp_path / "held").exists():
         other.join(0.01)

@@ -112,29 +112,28 @@ def test_points_with_extreme_coordinates(dims, kernel, rules):
 
 # Where positions come from has nothing to do with the number of taps.
 @pytest.mark.parametrize(
-    ("source", "dims", "kernel"),
-    [("linear", 2, Cubic()), ("linear", 3, Linear()), ("projective", 2, Linear()), ("projective", 3, Linear())],
-    ids=str,
+    ("source", "dims"), [("linear", 2), ("linear", 3), ("projective", 2), ("projective", 3)], ids=str
 )
-def test_matrices(source, dims, kernel):
+def test_matrices(source, dims):
     rules = ("border", "zeros", "reflection")[:dims]
-    image, matrix, _, target = arguments(dims, kernel, source)
-    assert_same(image, matrix, kernel, rules, target=target)
+    image, matrix, _, target = arguments(dims, Linear(), source)
+    assert_same(image, matrix, Linear(), rules, target=target)
 
 
 @pytest.mark.parametrize(("dims", "kernel"), [(2, Linear()), (2, Cubic(-0.5)), (2, Dodgson()), (3, Linear())], ids=str)
 def test_where_cells_meet(dims, kernel):
     rules = ("border", "zeros", 0.5)[:dims]
-    image, margins = kernel.prepare(testing.random_image(SIZES[dims], channels=3, dtype=DOUBLE).to(DEVICE), rules)
-    axes = [torch.arange(-1.0, n + 0.5, 0.5 if dims == 2 else 1.0, dtype=DOUBLE) for n in SIZES[dims][::-1]]
+    size = (4, 3) if dims == 2 else (2, 3, 2)  # so small that the samples are one block of one program
+    image, margins = kernel.prepare(testing.random_image(size, batch=1, dtype=DOUBLE).to(DEVICE), rules)
+    axes = [torch.arange(-1.0, n + 0.5, 0.5 if dims == 2 else 1.0, dtype=DOUBLE) for n in size[::-1]]
     pixels = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)[None]
-    points = st.pixel_to_normalised(pixels, SIZES[dims]).expand(2, -1, -1).contiguous().to(DEVICE)
+    points = st.pixel_to_normalised(pixels, size).to(DEVICE)
     assert_same(image, points, kernel, rules)
-    identity = torch.eye(dims, dims + 1, dtype=DOUBLE, device=DEVICE).expand(2, -1, -1).contiguous()
-    assert_same(image, identity, kernel, rules, target=SIZES[dims])
+    identity = torch.eye(dims, dims + 1, dtype=DOUBLE, device=DEVICE)[None]
+    assert_same(image, identity, kernel, rules, target=size)
     how, direction = how_to_read(kernel, rules, margins), torch.ones_like(points)
     how = how._replace(rounding=torch.finfo(DOUBLE).eps)
-    samples = torch.arange(2.0 * 3 * points.shape[1], device=DEVICE, dtype=DOUBLE).reshape(2, 3, -1).cos()
+    samples = torch.arange(3.0 * points.shape[1], device=DEVICE, dtype=DOUBLE).reshape(1, 3, -1).cos()
     with backends.use("cuda"):
         along = operators.slope(samples, image, points, how, direction=direction)
         change = operators.pull(image, points, how, direction=direction)
@@ -174,7 +173,7 @@ def test_an_index_chooses_the_image_of_each_set_of_points():
     assert_same(image, points[[0, 1, 0, 1]].mT.contiguous().mT, Linear(), ("zeros", "border"), index=index)
 
 
-@pytest.mark.parametrize("channels", [0, 1, 9, 17])
+@pytest.mark.parametrize("channels", [0, 1, 9])
 def test_any_number_of_channels(channels):
     image, points, _, _ = arguments(2, Linear(), channels=channels, count=20)
     assert_same(image, points, Linear(), ("zeros", "zeros"))
@@ -204,9 +203,10 @@ def test_empty(batch, count):
 @pytest.mark.parametrize(("dims", "kernel"), [(2, Cubic()), (2, BSpline(2)), (3, Linear())], ids=str)
 def test_derivatives_along_a_direction(dims, kernel):
     image, points, how, _ = arguments(dims, kernel, rules=("border", "zeros", 0.5)[:dims], count=20)
-    direction = testing.random_points(dims, 2, 20, seed=1).to(DEVICE)
-    samples = testing.random_image((20,), dtype=DOUBLE, seed=2).to(DEVICE)
-    index, shape = torch.tensor([1, 1], device=DEVICE), (2, *image.shape[2:])
+    points = points[:1]
+    direction = testing.random_points(dims, 1, 20, seed=1).to(DEVICE)
+    samples = testing.random_image((20,), batch=1, dtype=DOUBLE, seed=2).to(DEVICE)
+    index, shape = torch.tensor([1], device=DEVICE), (2, *image.shape[2:])
     linear = how._replace(fill=0.0)
     with backends.use("cuda"):
         pulled = operators.pull(image, points, how, direction=direction, index=index)
@@ -225,12 +225,13 @@ def test_derivatives_along_a_direction(dims, kernel):
 @pytest.mark.parametrize("directed", [False, True])
 def test_deterministic_sums_do_not_depend_on_their_order(dtype, directed):
     _, points, how, _ = arguments(2, Linear(), rules=("border", "border"), dtype=dtype)
-    samples = torch.randn(2, 3, 150, generator=torch.Generator().manual_seed(0), dtype=dtype).to(DEVICE)
-    direction = testing.random_points(2, 2, 150, seed=1, dtype=dtype).to(DEVICE) if directed else None
+    points = points[:1]
+    samples = torch.randn(1, 3, 150, generator=torch.Generator().manual_seed(0), dtype=dtype).to(DEVICE)
+    direction = testing.random_points(2, 1, 150, seed=1, dtype=dtype).to(DEVICE) if directed else None
     order = torch.randperm(150, generator=torch.Generator().manual_seed(1)).to(DEVICE)
 
     def push(some, at, along):
-        return operators.push(some, at, how, (2, 6, 5), direction=along)
+        return operators.push(some, at, how, (1, 6, 5), direction=along)
 
     with backends.use("cuda"):
         pushed = push(samples, points, direction)
@@ -266,7 +267,7 @@ types = {name: "*fp32" for name in ("image", "samples", "source", "direction", "
 types |= {name: "i64" for name in ("index", "channels", "count", "result_step")} | {"index": "*i64", "scale": "*fp64"}
 types |= {name: ("i64",) * 5 for name in ("steps", "samples_step", "source_step", "direction_step")}
 types |= {name: ("i32",) * 3 for name in ("size", "margin", "target")} | {"rounding": ("fp32",) * 3}
-constants = {"dims": 3, "taps": 2, "kind": 0, "rules": (0, 2, 3), "unrolled": 8, "tile_of_channels": 4, "wide": False}
+constants = {"dims": 3, "taps": 2, "kind": 0, "rules": (0, 2, 3), "unrolled": 2, "tile_of_channels": 4, "wide": False}
 constants |= {"block": 128, "target": None, "sides": 8}
 for name in ("pull", "push", "slope"):
     kernel = getattr(triton_kernels, name)

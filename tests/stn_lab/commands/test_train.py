@@ -1,12 +1,9 @@
 """The command as a person types it. Small networks and few steps; what they learn is not looked at here."""
 
-import contextlib
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -300,24 +297,17 @@ def test_the_report_of_a_run_names_the_predicted_parameters(run):
     assert "<strong>θ11</strong>" in (run / "report.html").read_text()
 
 
-def in_a_process(*arguments):
-    command = [sys.executable, "-m", "stn_lab.cli", *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )  # fmt: skip
-
-
 def wait_for(path):
     deadline = time.monotonic() + 120
     while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.005)
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_resuming_ends_where_an_uninterrupted_run_does(tmp_path):
+def test_ctrl_c_leaves_a_checkpoint_and_resuming_ends_where_an_uninterrupted_run_does(tmp_path, stn_process):
     # Bits are the same on one number of threads only, and other tests set that of this process: all parts run in
     # processes of their own.
     flags = ["train", *SMALL, "--model", "st-cnn", "--runs", tmp_path, "--name"]
-    process = in_a_process(*flags, "stopped")
+    process = stn_process(*flags, "stopped")
     last = tmp_path / "stopped" / "st-cnn" / "last.ckpt"
     wait_for(last)
     process.send_signal(signal.SIGINT)
@@ -329,7 +319,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_resuming_ends_where_an_uninterrupted_run
     assert 0 < torch.load(last, weights_only=True)["global_step"] < 12
 
     for name, more in (("stopped", ["--resume"]), ("whole", [])):
-        process = in_a_process(*flags, name, *more)
+        process = stn_process(*flags, name, *more)
         text, _ = process.communicate(timeout=120)
         assert process.returncode == 0, text
     resumed, whole = (
@@ -409,11 +399,9 @@ def test_without_a_terminal_a_line_tells_each_validation(tmp_path, capfd):
     assert lines[-1].endswith(f"validation error {100 * error:.1f} %")
 
 
-def test_two_processes_train_together(tmp_path):
+def test_two_processes_train_together(tmp_path, stn_process):
     flags = ["--compare", "cnn,st-cnn", "--runs", tmp_path, "--name", "pair"]
-    process = in_a_process(
-        "train", *SMALL, *flags, "--accelerator", "cpu", "--devices", 2, "--strategy", "ddp"
-    )  # fmt: skip
+    process = stn_process("train", *SMALL, *flags, "--accelerator", "cpu", "--devices", 2, "--strategy", "ddp")
     text, _ = process.communicate(timeout=240)
     assert process.returncode == 0, text
     assert "MEMBER: 2/2" in text
@@ -421,19 +409,13 @@ def test_two_processes_train_together(tmp_path):
     assert (tmp_path / "pair" / "report.html").is_file()
 
 
-def test_ctrl_c_that_reaches_one_process_only_stops_both(tmp_path):
+def test_ctrl_c_that_reaches_one_process_only_stops_both(tmp_path, stn_process):
     flags = ["--steps", 4000, "--validations", 2000, "--model", "cnn", "--runs", tmp_path, "--name", "pair"]
-    process = in_a_process(
-        "train", *SMALL, *flags, "--accelerator", "cpu", "--devices", 2, "--strategy", "ddp"
-    )  # fmt: skip
+    process = stn_process("train", *SMALL, *flags, "--accelerator", "cpu", "--devices", 2, "--strategy", "ddp")
     last = tmp_path / "pair" / "cnn" / "last.ckpt"
-    try:
-        wait_for(last)
-        process.send_signal(signal.SIGINT)
-        text, _ = process.communicate(timeout=60)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the second process too, should it still wait for the first
+    wait_for(last)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
     assert process.returncode == 130, text
     assert text.count("Stopped after") == 1
     assert 0 < torch.load(last, weights_only=True)["global_step"] < 4000
