@@ -1,9 +1,20 @@
-"""What PyTorch's compiler is told about functions, without importing it."""
+"""What PyTorch's compiler and exporters are told, and whether they look on, without importing them."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
+import torch
+
 AnyFunction = TypeVar("AnyFunction", bound=Callable)
+
+# Set where what is recorded is differentiated on the way: `recorded` values are else taken as they are.
+differentiated: ContextVar[bool] = ContextVar("differentiated", default=False)
+
+
+def recorded() -> bool:
+    """Whether an exporter or `torch.jit.trace` writes down what is done, to do it again with other values."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
 def constant_when_compiled(function: AnyFunction) -> AnyFunction:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from . import checks
 from .averaging import average, mean_over
+from .compiling import recorded
 from .coordinates import target_points
 from .families import Family, MatrixFamily
 from .footprint import footprint, side_lengths
@@ -76,7 +77,7 @@ def warp(
     if antialias is not True:
         taps = (int(antialias),) * family.dims
         mean = mean_over(image, flat, covered, taps, mode=mode, padding=padding, index=index)  # (M, C, K)
-    elif not (side_lengths(covered.detach(), source) > 1 + 1e-3).any():  # nowhere does it shrink
+    elif not recorded() and not (side_lengths(covered.detach(), source) > 1 + 1e-3).any():  # nowhere does it shrink
         return warp(image, family, theta, size, mode=mode, padding=padding, index=index)
     else:
         mean = average(image, flat, covered, mode=mode, padding=padding, index=index)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .. import checks
 from ..constants import constant, given
 from ..coordinates import target_points
+from .derivative import jacobian_of
 from .inversion import newton_step, solve
 
 
@@ -132,12 +133,9 @@ class Family(nn.Module, ABC):
         """
         checks.theta(self, self.parameter_count, theta)
         points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
-        # A row per source coordinate. Every image needs points of its own, or the rows would be summed over the batch.
         own = points.expand(theta.shape[0], *points.shape[1:])
         with full_precision(theta):
-            source, pull_back = torch.func.vjp(lambda at: self.points(theta, at), own)[:2]  # (N, ..., D)
-            axes = torch.eye(self.dims, dtype=source.dtype, device=source.device)
-            return torch.stack([pull_back(axis.expand_as(source))[0] for axis in axes], dim=-2)
+            return jacobian_of(partial(self.points, theta), own)
 
     @final
     def folds(self, theta: Tensor, points: Tensor) -> Tensor:
