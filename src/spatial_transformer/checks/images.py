@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .arguments import positive, shape, tensor
-from .values import readable
+from .values import readable, vectorised
 
 MODES = ("nearest", "bilinear", "bicubic", "bspline3")
 
@@ -139,6 +139,14 @@ def batches(image: Tensor, name: str, value: Tensor, index: Tensor | None) -> No
 def averageable(image: Tensor) -> None:
     if not (image.is_floating_point() or image.is_complex()):
         raise TypeError(f"`image` is {image.dtype}, which `antialias` cannot average. Pass `image.float()`.")
+
+
+def countable(covered: Tensor) -> None:
+    if vectorised(covered):
+        raise ValueError(
+            "`antialias=True` takes as many samples as theta asks for, and `torch.vmap` does not let it look; got a "
+            "theta that is vectorised. Pass a number, such as `antialias=4`, or warp the whole batch at once."
+        )
 
 
 def same_shape(name: str, value: Tensor, other: str, reference: Tensor) -> int:

@@ -168,6 +168,8 @@ class Family(nn.Module, ABC):
 
         Newton's method with damped steps, started where `inverse` says if the family has it and at the source points
         themselves if not. A last step carries the derivatives with respect to theta and the points, of first order.
+        While it is vectorised, compiled or exported, no values are read, and points that were not found are NaN; a
+        graph has room for six steps, undamped.
 
         Args:
             theta: (N, P) parameters.
@@ -202,12 +204,26 @@ class Family(nn.Module, ABC):
             with torch.no_grad():
                 inverse = getattr(self, "inverse", None)
                 start = goal if inverse is None else self.points(inverse(theta), goal)
+                steps = 0 if hasattr(self, "compose") and not checks.readable(goal) else steps  # that is exact
                 warp, slope_at = partial(self.points, theta), partial(self.jacobian, theta)
                 found = solve(warp, slope_at, goal, start, tolerance=tolerance, steps=steps)  # (N, K, D)
                 slope = self.jacobian(theta, found)  # (N, K, D, D)
             missed = self.points(theta, found) - goal
             checks.inverted(self, missed, torch.linalg.det(slope), tolerance)
-            return (found - newton_step(slope, missed)).reshape(shape)
+            lost = ~(missed.detach().abs().amax(dim=-1, keepdim=True) <= tolerance)  # none where values are read
+            return (found - newton_step(slope, missed)).masked_fill(lost, torch.nan).reshape(shape)
+
+    def first_fit(self, target: Tensor, source: Tensor) -> Tensor:
+        """A theta that takes points near to others, in closed form where there is one; `fit_points` goes on from it.
+
+        Args:
+            target: (N, K, D) points, float64.
+            source: (N, K, D) where they should go.
+
+        Returns:
+            (N, P) parameters; the identity by default.
+        """
+        return self.identity(target.shape[0], dtype=target.dtype, device=target.device)
 
     @abstractmethod
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
