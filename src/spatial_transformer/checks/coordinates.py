@@ -70,12 +70,9 @@ def landmarks(target: Tensor, source: Tensor, dims: int) -> None:
     """Pairs of points, (N, K, D) each, at least one of them, all finite."""
     for name, value in (("target", target), ("source", source)):
         tensor(name, value)
-        if value.ndim != 3 or value.shape[2] != dims or not value.is_floating_point():
+        if value.ndim != 3 or value.shape[2] != dims:
             repair = f" Pass `{name}[None]` for a batch of one." if value.ndim == 2 else ""
-            raise ValueError(
-                f"`{name}` must be floating-point points of shape (N, K, {dims}), x first; got {shape(value)} of "
-                f"{value.dtype}.{repair}"
-            )
+            raise ValueError(f"`{name}` must hold points (N, K, {dims}), x first; got {shape(value)}.{repair}")
     if target.shape != source.shape:
         raise ValueError(
             f"`target` and `source` must have one shape, (N, K, {dims}), a source point for each target point; got "
