@@ -67,6 +67,11 @@ def given(value: Tensor, device: torch.device, dtype: torch.dtype, like: Tensor 
     return known[device, dtype]
 
 
+def without_values(like: Tensor) -> bool:
+    """Whether there are shapes and nothing else, as on the meta device."""
+    return not torch.compiler.is_compiling() and (like.is_meta or fake_mode(like) is not None)
+
+
 def fake_mode(like: Tensor | None) -> Any:
     """The `FakeTensorMode` of a tensor, or that which is active; None if there is neither. Its tensors are not kept."""
     return getattr(like, "fake_mode", None) or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)

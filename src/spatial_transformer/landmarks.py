@@ -7,7 +7,9 @@ from torch import Tensor
 
 from . import checks
 from .compiling import recorded
+from .constants import without_values
 from .families import Family
+from .families.derivative import slope_of
 
 # Gauss-Newton steps; families that are linear in theta are done after the first.
 STEPS = 50
@@ -59,12 +61,18 @@ def fit_points(
     target, source = target.detach().double(), source.detach().double()
     with torch.no_grad():
         theta = family.first_fit(target, source)
-        for _ in range(RECORDED_STEPS if recorded() or torch.compiler.is_compiling() else STEPS):
+        for _ in range(_most_steps(theta)):
             better = _gauss_newton(family, theta, target, source)
             if checks.readable(better) and torch.equal(better, theta):
                 break
             theta = better
     return (theta, _squared(family, theta, target, source).sqrt()) if return_residual else theta
+
+
+def _most_steps(theta: Tensor) -> int:
+    if without_values(theta):
+        return 1
+    return RECORDED_STEPS if recorded() or torch.compiler.is_compiling() else STEPS
 
 
 def _squared(family: Family, theta: Tensor, target: Tensor, source: Tensor) -> Tensor:
@@ -74,10 +82,7 @@ def _squared(family: Family, theta: Tensor, target: Tensor, source: Tensor) -> T
 
 def _gauss_newton(family: Family, theta: Tensor, target: Tensor, source: Tensor) -> Tensor:
     """The longest of ever shorter steps that brings each row nearer; rows that none does stay as they are."""
-    mapped, pull_back = torch.func.vjp(lambda theta: family.points(theta, target), theta)[:2]  # (N, K, D)
-    each = torch.eye(mapped[0].numel(), dtype=mapped.dtype, device=mapped.device)  # one of K D outputs at a time
-    rows = each.unflatten(1, mapped.shape[1:])[:, None].expand(-1, *mapped.shape)  # (K D, N, K, D)
-    slope = torch.func.vmap(lambda row: pull_back(row)[0])(rows).movedim(0, 1)  # (N, K D, P)
+    mapped, slope = slope_of(lambda theta: family.points(theta, target), theta)  # (N, K, D), (N, K D, P)
     step = torch.linalg.pinv(slope) @ (source - mapped).flatten(1)[..., None]  # (N, P, 1)
     least = _squared(family, theta, target, source)
     for length in (1.0, 0.5, 0.25, 0.1, 0.01):

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from . import checks
 from .averaging import average, mean_over
 from .compiling import recorded
-from .constants import fake_mode
+from .constants import without_values
 from .coordinates import target_points
 from .families import Family, MatrixFamily
 from .footprint import footprint, side_lengths
@@ -76,7 +75,7 @@ def warp(
     at = target_points(target, dtype=theta.dtype, device=theta.device)
     covered = footprint(family.jacobian(theta, at), source, target)  # (M, *target, D, D)
     flat, covered = points.flatten(1, -2), covered.flatten(1, -3)  # (M, K, D), (M, K, D, D)
-    if antialias is not True or _without_values(covered):
+    if antialias is not True or without_values(covered):
         taps = (int(antialias),) * family.dims
         mean = mean_over(image, flat, covered, taps, mode=mode, padding=padding, index=index)  # (M, C, K)
     elif recorded() or _shrinks(covered, source):
@@ -91,7 +90,3 @@ def _shrinks(covered: Tensor, source: tuple[int, ...]) -> bool:
     checks.countable(covered)
     return bool((side_lengths(covered.detach(), source) > 1 + 1e-3).any())
 
-
-def _without_values(tensor: Tensor) -> bool:
-    """Whether there are shapes and nothing else: then it does not matter how many samples are taken."""
-    return not torch.compiler.is_compiling() and (tensor.is_meta or fake_mode(tensor) is not None)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..checks import readable
 from ..compiling import recorded
+from ..constants import without_values
 
 # Lengths of a Newton step that are tried, longest first.
 LENGTHS = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
@@ -31,6 +32,8 @@ def solve(warp: Map, slope: Map, goal: Tensor, start: Tensor, *, tolerance: floa
         (N, K, D) points; those that could not be found are where the search ended.
     """
     at, missed = start, warp(start) - goal
+    if without_values(at):
+        return _undamped(warp, slope, goal, at, missed, min(steps, 1))
     if recorded() or torch.compiler.is_compiling():
         return _undamped(warp, slope, goal, at, missed, min(steps, RECORDED_STEPS))
     for _ in range(steps):
