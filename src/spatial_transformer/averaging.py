@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .clipping import clip
+from .compiling import recorded
 from .footprint import sample_counts, steps
 from .sampling import Mode, Padding, sample
 
@@ -34,15 +35,28 @@ def average(
         (M, C, K), or (N, C, K) where M is 1 and there is no `index`.
     """
     if index is None:
-        count = max(len(image), len(points)) if len(image) and len(points) else 0
-        index = torch.arange(count, device=image.device) if len(image) > 1 else points.new_zeros(count).long()
+        (count,) = torch.broadcast_shapes(image.shape[:1], points.shape[:1])
+        index = torch.arange(image.shape[0], device=image.device).expand(count)
         points, covered = points.expand(count, -1, -1), covered.expand(count, -1, -1, -1)
     source, fill = tuple(image.shape[2:]), _fill(padding)
     middle, part = clip(points.detach(), covered.detach(), source, constant=fill is not None)  # (M, K, D) each
     centres, sides = points + (covered @ middle[..., None])[..., 0], covered * part[..., None, :]
+    means = _sample_by_sample if recorded() else _group_by_group
+    counts = sample_counts(sides.detach(), source)  # (M, K, D)
+    mean = means(image, centres, sides, counts, mode=mode, padding=padding, index=index)  # (M, C, K)
+    if fill is None:
+        return mean
+    share = torch.where((part == 0).all(dim=-1), 1, part.prod(dim=-1))[:, None]  # a point that misses reads the fill
+    return torch.where(share < 1, share * mean + (1 - share) * fill, mean)
+
+
+def _group_by_group(
+    image: Tensor, points: Tensor, covered: Tensor, counts: Tensor, *, mode: Mode, padding: Padding, index: Tensor
+) -> Tensor:
+    """Means over (M, K, D) samples along the sides, of those that need as many at once: (M, C, K)."""
     means, where = [], []
-    for rows, pixels, taps in _alike(sample_counts(sides.detach(), source)):
-        at = centres[rows[:, None], pixels], sides[rows[:, None], pixels]  # (R, k, D), (R, k, D, D)
+    for rows, pixels, taps in _alike(counts):
+        at = points[rows[:, None], pixels], covered[rows[:, None], pixels]  # (R, k, D), (R, k, D, D)
         means.append(
             mean_over(image, *at, taps, mode=mode, padding=padding, index=index[rows]).movedim(1, 0).flatten(1)
         )
@@ -51,11 +65,27 @@ def average(
     if not means:
         return sample(image, points, mode=mode, padding=padding, index=index)
     order = torch.argsort(torch.cat(where))
-    mean = torch.cat(means, dim=1)[:, order].reshape(shape).movedim(0, 1)  # (M, C, K)
-    if fill is None:
-        return mean
-    share = torch.where((part == 0).all(dim=-1), 1, part.prod(dim=-1))[:, None]  # a point that misses reads the fill
-    return torch.where(share < 1, share * mean + (1 - share) * fill, mean)
+    return torch.cat(means, dim=1)[:, order].reshape(shape).movedim(0, 1)
+
+
+def _sample_by_sample(
+    image: Tensor, points: Tensor, covered: Tensor, counts: Tensor, *, mode: Mode, padding: Padding, index: Tensor
+) -> Tensor:
+    """The same without a look at the counts: all S samples of all footprints in one list, as long as it will be."""
+    each, count = counts.prod(dim=-1).flatten(), points.shape[1]  # (M K,)
+    pixel = torch.repeat_interleave(each)  # (S,) whose sample it is
+    rank = torch.arange(pixel.shape[0], device=pixel.device) - (each.cumsum(0) - each)[pixel]  # (S,) its number there
+    along = []  # the same in digits, x first
+    for taps in counts.flatten(0, 1)[pixel].unbind(dim=-1):  # (S,)
+        along.append((2 * (rank % taps) + 1 - taps) / (2 * taps))
+        rank = torch.div(rank, taps, rounding_mode="floor")
+    step = torch.stack(along, dim=-1).to(points.dtype)  # (S, D)
+    at = points.flatten(0, 1)[pixel] + (covered.flatten(0, 1)[pixel] @ step[..., None])[..., 0]  # (S, D)
+    image_of = index[torch.div(pixel, count, rounding_mode="floor")]
+    read = sample(image, at[:, None], mode=mode, padding=padding, index=image_of)[..., 0]  # (S, C)
+    total = torch.zeros(each.shape[0], image.shape[1], dtype=torch.promote_types(image.dtype, points.dtype))
+    total = total.to(image.device).index_add(0, pixel, read.to(total.dtype))
+    return (total / each[:, None]).unflatten(0, (-1, count)).movedim(-1, 1)
 
 
 def mean_over(
@@ -71,7 +101,9 @@ def mean_over(
     """The mean over as many points of each footprint: (M, K, D) and (M, K, D, D) to (M, C, K)."""
     total = torch.zeros((), dtype=torch.promote_types(image.dtype, points.dtype), device=image.device)
     along = steps(taps, like=covered)  # (T, D)
-    for some in along.split(max(1, AT_ONCE // max(1, points.shape[:2].numel()))):
+    # How many an exporter cannot know.
+    at_once = len(along) if recorded() else max(1, AT_ONCE // max(1, points.shape[:2].numel()))
+    for some in along.split(at_once):
         offsets = torch.einsum("mkij,tj->mtki", covered, some)  # (M, t, K, D)
         read = sample(image, points[:, None] + offsets, mode=mode, padding=padding, index=index)  # (M, C, t, K)
         total = total + read.sum(dim=2, dtype=total.dtype)

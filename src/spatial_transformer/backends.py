@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .compiling import constant_when_compiled
+from .compiling import constant_when_compiled, recorded
 from .ops.parallel import parallel_for
 
 
@@ -118,8 +118,10 @@ def current(device: torch.device) -> str:
     Raises:
         RuntimeError: the backend that was asked for cannot run there; says why.
     """
-    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+    if recorded():
         return "reference"  # what is exported runs without this library
+    if torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        return "reference"  # inside of a graph, transformations of functions do not know the operators' derivatives
     # A graph is compiled for one backend; the compiler cannot look into context variables.
     name = None if torch.compiler.is_compiling() else _forced.get()
     if name is None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .coordinates import axis_lengths
 from .footprint import side_lengths
 
 # Pixels around the image to which kernels still reach.
@@ -28,7 +29,8 @@ def clip(points: Tensor, covered: Tensor, source_size: Sequence[int], *, constan
     Returns:
         (M, ..., D) middles and parts.
     """
-    lengths, longest = side_lengths(covered, source_size), max(source_size)  # (M, ..., D)
+    lengths = side_lengths(covered, source_size)  # (M, ..., D)
+    longest = axis_lengths(source_size, covered).amax(dim=0)
     if not constant:
         return torch.zeros_like(lengths), (longest / lengths).clamp(max=1).nan_to_num(1)
     low, high = _meeting(points.double(), covered.double(), source_size)
@@ -41,10 +43,10 @@ def clip(points: Tensor, covered: Tensor, source_size: Sequence[int], *, constan
 
 def _meeting(points: Tensor, covered: Tensor, source_size: Sequence[int]) -> tuple[Tensor, Tensor]:
     """The ends, (..., D) each, of a box of steps s in which `points + covered @ s` may meet the image."""
-    box = 1 + 2 * MARGIN / points.new_tensor(source_size[::-1])  # (D,) half of the image and its margin, x first
+    box = 1 + 2 * MARGIN / axis_lengths(source_size, points)  # (D,) half of the image and its margin, x first
     low, high = torch.full_like(points, -0.5), torch.full_like(points, 0.5)
     # Solved for s: the image's box seen from the footprint is a parallelogram, and this the box around that.
-    inverse = torch.linalg.inv_ex(covered)[0]
+    inverse = _inverse(covered)
     centre, radius = -(inverse @ points[..., None])[..., 0], inverse.abs() @ box
     low, high = _narrowed(low, high, (centre - radius)[..., None, :], (centre + radius)[..., None, :])
     for _ in range(2):  # coordinate by coordinate: what the other steps leave for each
@@ -55,6 +57,17 @@ def _meeting(points: Tensor, covered: Tensor, source_size: Sequence[int]) -> tup
         last = ((box - points)[..., None] - others_least) / covered
         low, high = _narrowed(low, high, torch.minimum(first, last), torch.maximum(first, last))
     return low, high
+
+
+def _inverse(matrix: Tensor) -> Tensor:
+    """Of (..., D, D), by cofactors, which every exporter knows; infinite or NaN where there is none."""
+    if matrix.shape[-1] == 2:
+        (a, b), (c, d) = (row.unbind(dim=-1) for row in matrix.unbind(dim=-2))  # (...)
+        cofactors = torch.stack([d, -b, -c, a], dim=-1).unflatten(-1, (2, 2))
+        return cofactors / (a * d - b * c)[..., None, None]
+    x, y, z = matrix.unbind(dim=-2)  # (..., 3)
+    cofactors = torch.stack([torch.linalg.cross(*pair) for pair in ((y, z), (z, x), (x, y))], dim=-1)
+    return cofactors / (x * cofactors[..., 0]).sum(dim=-1)[..., None, None]
 
 
 def _narrowed(low: Tensor, high: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from .compiling import untraced
+
 _GIVEN: Any = WeakTensorKeyDictionary()  # of each constant, what was given out, by dtype and device
 
 
@@ -58,11 +60,16 @@ def given(value: Tensor, device: torch.device, dtype: torch.dtype, like: Tensor 
         return fake.from_tensor(value, static_shapes=True).to(device=device, dtype=dtype)
     known = _GIVEN.setdefault(value, {})
     if (device, dtype) not in known:
-        with torch.inference_mode(False), torch.no_grad():  # of use with and without gradients
+        with untraced(), torch.inference_mode(False), torch.no_grad():  # of use with and without gradients
             found = value.to(device=device, dtype=dtype)
         # Constants do not belong to a transformation of torch.func that runs now: it would not let go of them.
         known[device, dtype] = torch.func.debug_unwrap(found)
     return known[device, dtype]
+
+
+def without_values(like: Tensor) -> bool:
+    """Whether there are shapes and nothing else, as on the meta device."""
+    return not torch.compiler.is_compiling() and (like.is_meta or fake_mode(like) is not None)
 
 
 def fake_mode(like: Tensor | None) -> Any:

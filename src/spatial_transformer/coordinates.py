@@ -83,6 +83,11 @@ def axis_to_pixel(coordinate: Tensor, length: int) -> Tensor:
     return coordinate * (length / 2) + (length - 1) / 2
 
 
+def axis_lengths(size: Sequence[int], like: Tensor) -> Tensor:
+    """(D,) the numbers of pixels along x, y (, z); an exporter's open lengths stay open in `torch.tensor` alone."""
+    return torch.tensor(size[::-1], dtype=like.dtype, device=like.device)
+
+
 def pixel_to_normalised(pixels: Tensor, size: Sequence[int]) -> Tensor:
     """Convert pixel positions to normalised points; the inverse of `normalised_to_pixel`.
 
@@ -102,7 +107,7 @@ def pixel_to_normalised(pixels: Tensor, size: Sequence[int]) -> Tensor:
     """
     size = checks.size("size", size)
     checks.point_axis("pixels", pixels, len(size))
-    lengths = pixels.new_tensor(size[::-1])  # (D,), x first
+    lengths = axis_lengths(size, pixels)  # (D,)
     return (2 * pixels + 1 - lengths) / lengths
 
 
@@ -125,7 +130,7 @@ def from_align_corners(points: Tensor, size: Sequence[int]) -> Tensor:
     """
     size = checks.size("size", size)
     checks.point_axis("points", points, len(size))
-    lengths = points.new_tensor(size[::-1])
+    lengths = axis_lengths(size, points)  # (D,)
     return points * (lengths - 1) / lengths
 
 
@@ -149,5 +154,5 @@ def to_align_corners(points: Tensor, size: Sequence[int]) -> Tensor:
     """
     size = checks.size("size", size, at_least=2)
     checks.point_axis("points", points, len(size))
-    lengths = points.new_tensor(size[::-1])
+    lengths = axis_lengths(size, points)  # (D,)
     return points * lengths / (lengths - 1)

@@ -1,11 +1,12 @@
 """The area of the source that a target pixel covers, and the points over which to average it."""
 
 import itertools
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from .coordinates import axis_lengths
 
 
 def footprint(jacobian: Tensor, source_size: Sequence[int], target_size: Sequence[int]) -> Tensor:
@@ -23,8 +24,8 @@ def footprint(jacobian: Tensor, source_size: Sequence[int], target_size: Sequenc
     Returns:
         (M | 1, ..., D, D).
     """
-    half_pixels = jacobian.new_tensor(source_size[::-1]) / 2  # (D,), x first: from normalised units to source pixels
-    step = 2 / jacobian.new_tensor(target_size[::-1])  # (D,) one target pixel in normalised units
+    half_pixels = axis_lengths(source_size, jacobian) / 2  # (D,): from normalised units to source pixels
+    step = 2 / axis_lengths(target_size, jacobian)  # (D,) one target pixel in normalised units
     columns = jacobian * step  # (..., D, D)
     pixels = (columns * half_pixels[:, None]).square().sum(dim=-2)  # (..., D) squared lengths in source pixels
     length = torch.where(pixels > 1, pixels, 1).sqrt()
@@ -34,7 +35,7 @@ def footprint(jacobian: Tensor, source_size: Sequence[int], target_size: Sequenc
 
 def side_lengths(covered: Tensor, source_size: Sequence[int]) -> Tensor:
     """The lengths (..., D) of the sides of (..., D, D) footprints, in source pixels."""
-    half_pixels = covered.new_tensor(source_size[::-1]) / 2
+    half_pixels = axis_lengths(source_size, covered) / 2
     return (covered * half_pixels[:, None]).square().sum(dim=-2).sqrt()
 
 
@@ -46,24 +47,33 @@ def sample_counts(covered: Tensor, source_size: Sequence[int]) -> Tensor:
     image, nearly parallel ones are told apart by their distance from it, as samples along it are close already.
     """
     lengths = side_lengths(covered, source_size).nan_to_num(0, 0)  # (M, K, D)
-    most = math.ceil(3 * math.hypot(*source_size))
-    need = (lengths - 1e-3).ceil().clamp(1, most)
-    slanted = (lengths > max(source_size) + 1e-3).any(dim=-1)  # (M, K)
-    need[slanted] = torch.minimum(need[slanted], heights(covered[slanted], source_size).ceil().clamp(min=4))
+    pixels = axis_lengths(source_size, covered)  # (D,)
+    need = (lengths - 1e-3).ceil().clamp(min=1).minimum((3 * pixels.square().sum().sqrt()).ceil())
+    slanted = (lengths > pixels.amax(dim=0) + 1e-3).any(dim=-1, keepdim=True)  # (M, K, 1)
+    apart = heights(covered, source_size).ceil().clamp(min=4)
+    need = torch.where(slanted, need.minimum(apart), need)
     if not need.numel():
         return need.long()
     widest = need.amax(dim=1, keepdim=True)
-    halvings = (widest / need).log2().floor()
+    halvings = (widest / need).log2().add(1e-5).floor()  # of whole powers, of which a logarithm may fall short
     return (widest / 2**halvings).ceil().long()
 
 
 def heights(covered: Tensor, source_size: Sequence[int]) -> Tensor:
     """(..., D) distances, in source pixels, of the end of each side from the space that all longer sides span."""
-    pixels = covered * (covered.new_tensor(source_size[::-1]) / 2)[:, None]  # (..., D, D)
+    pixels = covered * (axis_lengths(source_size, covered) / 2)[:, None]  # (..., D, D)
     order = pixels.square().sum(dim=-2).argsort(dim=-1, descending=True)  # (..., D)
     longest_first = pixels.gather(-1, order[..., None, :].expand_as(pixels))
-    distances = torch.linalg.qr(longest_first, mode="r").R.diagonal(dim1=-2, dim2=-1).abs()
-    return torch.empty_like(distances).scatter(-1, order, distances)
+    directions: list[Tensor] = []  # Gram and Schmidt's: the exporters' languages have no word for `torch.linalg.qr`
+    distances = []
+    for side in longest_first.unbind(dim=-1):  # (..., D)
+        for direction in directions:
+            side = side - (side * direction).sum(dim=-1, keepdim=True) * direction
+        distance = side.square().sum(dim=-1, keepdim=True).sqrt()
+        directions.append(side / torch.where(distance > 0, distance, 1))
+        distances.append(distance)
+    found = torch.cat(distances, dim=-1)
+    return torch.empty_like(found).scatter(-1, order, found)
 
 
 def steps(taps: Sequence[int], *, like: Tensor) -> Tensor:

@@ -80,6 +80,22 @@ def rotation_axis_angle(rotation: Tensor) -> Tensor:
     return 2 * torch.where(small, near, far) * sines
 
 
+def nearest_rotation(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The rotations R (N, D, D) of largest <R, matrix>, and that product (N,). They never mirror.
+
+    Where the matrix is of rank one in space, as that of points on a line, R turns by the smallest angle that does.
+    """
+    u, s, vh = torch.linalg.svd(matrix)  # (N, D, D), (N, D)
+    if matrix.shape[-1] == 3:
+        open_ = s[:, 1] <= 1e-9 * s[:, 0]  # (N,)
+        eye = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
+        settled = matrix + torch.where(open_, 1e-6 * s[:, 0], 0)[:, None, None] * eye
+        u, s, vh = torch.linalg.svd(settled)
+    signs = torch.ones_like(s)
+    signs = torch.cat([signs[:, 1:], torch.linalg.det(u @ vh).sign()[:, None]], dim=1)
+    return u * signs[:, None] @ vh, (s * signs).sum(dim=1)
+
+
 def _quaternion(rotation: Tensor) -> Tensor:
     """(N, 3, 3) rotations to (N, 4) unit quaternions, real part first and not negative (Shepperd, 1978)."""
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(dim=1) for row in rotation.unbind(dim=1))  # (N,)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from . import checks
+from .coordinates import axis_lengths
 from .homography import grid
 from .kernels import Kernel, Linear, kernel_of
 from .linearised import Linearised
@@ -127,7 +128,7 @@ def _linearised(
         return value
     offsets = how.offsets(points.shape[-1]).to(points)  # (S, D) in pixels
     fit = torch.linalg.pinv(offsets)  # (D, S): values around a point to the slope of the plane through them
-    half_pixels = points.new_tensor(image.shape[:1:-1]) / 2  # (D,), x first
+    half_pixels = axis_lengths(image.shape[2:], points) / 2  # (D,), x first
     move = (points - still) * half_pixels  # (M, K, D): zero, with a gradient
     for offset, weights in zip(offsets, fit.T, strict=True):
         around = resample(image.detach(), still + offset / half_pixels, kernel=Linear(), padding=padding, index=index)

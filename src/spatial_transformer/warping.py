@@ -6,6 +6,8 @@ from torch import Tensor
 
 from . import checks
 from .averaging import average, mean_over
+from .compiling import recorded
+from .constants import without_values
 from .coordinates import target_points
 from .families import Family, MatrixFamily
 from .footprint import footprint, side_lengths
@@ -36,7 +38,7 @@ def warp(
         antialias: where the warp shrinks, average over the parallelogram of the source that a target pixel covers,
             instead of reading a few pixels in its middle; where it magnifies, nothing changes. Costs one sample per
             source pixel in it; what lies outside of the image is not read. A number fixes how many samples are taken
-            along an axis of it, which `torch.compile` needs.
+            along an axis of it, which `torch.compile(fullgraph=True)` and `torch.vmap` need, and exporters do not.
         index: (M,) whole numbers: the image that each of M thetas warps, any of them any number of times, without
             copying them.
 
@@ -73,11 +75,17 @@ def warp(
     at = target_points(target, dtype=theta.dtype, device=theta.device)
     covered = footprint(family.jacobian(theta, at), source, target)  # (M, *target, D, D)
     flat, covered = points.flatten(1, -2), covered.flatten(1, -3)  # (M, K, D), (M, K, D, D)
-    if antialias is not True:
+    if antialias is not True or without_values(covered):
         taps = (int(antialias),) * family.dims
         mean = mean_over(image, flat, covered, taps, mode=mode, padding=padding, index=index)  # (M, C, K)
-    elif not (side_lengths(covered.detach(), source) > 1 + 1e-3).any():  # nowhere does it shrink
-        return warp(image, family, theta, size, mode=mode, padding=padding, index=index)
-    else:
+    elif recorded() or _shrinks(covered, source):
         mean = average(image, flat, covered, mode=mode, padding=padding, index=index)
+    else:
+        return warp(image, family, theta, size, mode=mode, padding=padding, index=index)
     return in_memory_format_of(image, mean.unflatten(2, target).to(image.dtype))
+
+
+def _shrinks(covered: Tensor, source: tuple[int, ...]) -> bool:
+    """Whether one of the (M, K, D, D) footprints is wider than a pixel."""
+    checks.countable(covered)
+    return bool((side_lengths(covered.detach(), source) > 1 + 1e-3).any())

@@ -25,6 +25,7 @@ from .coordinates import (
     horizon,
     inverted,
     invertible,
+    landmarks,
     matrix,
     matrix_in_family,
     point_axis,
@@ -38,6 +39,7 @@ from .images import (
     PADDINGS,
     averageable,
     batches,
+    countable,
     image,
     integer_image,
     mode,
@@ -52,6 +54,7 @@ from .lattices import (
     basis_values,
     control,
     control_points,
+    exact_enough,
     flow,
     resolution,
 )
@@ -62,7 +65,7 @@ from .modules import (
     starts,
     steps,
 )
-from .values import readable
+from .values import readable, vectorised
 
 __all__ = [
     "IMAGE_DTYPES",
@@ -80,7 +83,9 @@ __all__ = [
     "control_points",
     "coordinates_dtype",
     "count",
+    "countable",
     "dims",
+    "exact_enough",
     "extent",
     "family",
     "features",
@@ -91,6 +96,7 @@ __all__ = [
     "integer_image",
     "inverted",
     "invertible",
+    "landmarks",
     "localiser",
     "matrix",
     "matrix_in_family",
@@ -113,5 +119,6 @@ __all__ = [
     "steps",
     "tensor",
     "theta",
+    "vectorised",
     "vectors",
 ]

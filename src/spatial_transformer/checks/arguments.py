@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import SymInt, Tensor
 
 
 def shape(tensor: Tensor) -> str:
@@ -20,18 +20,18 @@ def tensor(name: str, value: object) -> None:
 
 
 def size(name: str, value: Sequence[int], *, dims: int | None = None, at_least: int = 1) -> tuple[int, ...]:
-    """Return `value` as a tuple of ints: (H, W) or (D, H, W)."""
+    """Return `value` as a tuple of ints: (H, W) or (D, H, W). Lengths that an exporter leaves open stay open."""
     wanted = {2: "(H, W)", 3: "(D, H, W)", None: "(H, W) or (D, H, W)"}[dims]
     if isinstance(value, int | float | str) or not isinstance(value, Sequence):
         repair = f" For equal sides write ({value}, {value})." if isinstance(value, int) else ""
         raise TypeError(f"`{name}` must be a tuple {wanted}; got {value!r}.{repair}")
     try:
-        lengths = tuple(operator.index(length) for length in value)
+        lengths = tuple(length if isinstance(length, SymInt) else operator.index(length) for length in value)
     except TypeError:
         raise TypeError(f"`{name}` must hold whole numbers {wanted}; got {tuple(value)!r}.") from None
     if len(lengths) not in ((2, 3) if dims is None else (dims,)):
         raise ValueError(f"`{name}` must be {wanted}; got {lengths}, which has {len(lengths)} entries.")
-    if min(lengths) < at_least:
+    if any(length < at_least for length in lengths):
         raise ValueError(f"every entry of `{name}` must be at least {at_least}; got {lengths}.")
     return lengths
 

@@ -66,6 +66,32 @@ def vectors(name: str, value: Tensor) -> None:
     _coordinates_dtype(name, value)
 
 
+def landmarks(target: Tensor, source: Tensor, dims: int) -> None:
+    """Pairs of points, (N, K, D) each, at least one of them, all finite."""
+    for name, value in (("target", target), ("source", source)):
+        tensor(name, value)
+        if value.ndim != 3 or value.shape[2] != dims:
+            repair = f" Pass `{name}[None]` for a batch of one." if value.ndim == 2 else ""
+            raise ValueError(f"`{name}` must hold points (N, K, {dims}), x first; got {shape(value)}.{repair}")
+    if target.shape != source.shape:
+        raise ValueError(
+            f"`target` and `source` must have one shape, (N, K, {dims}), a source point for each target point; got "
+            f"{shape(target)} and {shape(source)}. Leave out points that have no partner."
+        )
+    if not target.shape[1]:
+        raise ValueError(
+            f"`target` must hold at least one point for each image; got {shape(target)}. With none, the transformation "
+            "is anybody's guess: take `family.identity(batch)`."
+        )
+    for name, value in (("target", target), ("source", source)):
+        if readable(value) and not bool(value.isfinite().all()):
+            row, point, _ = (int(place) for place in (~value.isfinite()).nonzero()[0])
+            raise ValueError(
+                f"`{name}` must hold finite points; got {value[row, point].tolist()} at [{row}, {point}]. Leave out "
+                "pairs of points of which one is missing."
+            )
+
+
 def four_points(name: str, value: Tensor) -> None:
     tensor(name, value)
     if value.ndim != 3 or tuple(value.shape[1:]) != (4, 2):

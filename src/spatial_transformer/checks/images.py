@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .arguments import positive, shape, tensor
-from .values import readable
+from .values import readable, vectorised
 
 MODES = ("nearest", "bilinear", "bicubic", "bspline3")
 
@@ -31,7 +31,7 @@ def image(value: Tensor, dims: int | None = None) -> int:
         if value.ndim == 3:
             repair += " A one-dimensional signal (N, C, W) goes as an image of height one, `image[:, :, None]`."
         raise ValueError(f"`image` must have shape {wanted}; got {shape(value)}.{repair}")
-    if min(value.shape[2:]) < 1:
+    if any(length < 1 for length in value.shape[2:]):
         raise ValueError(f"`image` must have at least one pixel along every axis; got {shape(value)}.")
     if value.dtype not in IMAGE_DTYPES:
         names = ", ".join(str(dtype).removeprefix("torch.") for dtype in IMAGE_DTYPES)
@@ -132,13 +132,21 @@ def batches(image: Tensor, name: str, value: Tensor, index: Tensor | None) -> No
         )
     same_device(image, "index", index)
     count = image.shape[0]
-    if index.numel() and readable(index) and not (0 <= int(index.min()) <= int(index.max()) < count):
+    if readable(index) and index.numel() and not (0 <= int(index.min()) <= int(index.max()) < count):
         raise ValueError(f"`index` must name images 0 to {count - 1}; got {int(index.min())} to {int(index.max())}.")
 
 
 def averageable(image: Tensor) -> None:
     if not (image.is_floating_point() or image.is_complex()):
         raise TypeError(f"`image` is {image.dtype}, which `antialias` cannot average. Pass `image.float()`.")
+
+
+def countable(covered: Tensor) -> None:
+    if vectorised(covered):
+        raise ValueError(
+            "`antialias=True` takes as many samples as theta asks for, and `torch.vmap` does not let it look; got a "
+            "theta that is vectorised. Pass a number, such as `antialias=4`, or warp the whole batch at once."
+        )
 
 
 def same_shape(name: str, value: Tensor, other: str, reference: Tensor) -> int:

@@ -51,6 +51,16 @@ def control_points(value: object) -> Tensor:
     return points
 
 
+def exact_enough(family: object, rounding: float, largest: float) -> None:
+    """Whether a theta in float32 says well enough where points go; `rounding` is how far its own moves them."""
+    if rounding > largest:
+        raise ValueError(
+            f"`theta` must be float64 for `{family}`; got float32, whose rounding moves points by up to "
+            f"{128 * rounding:.2g} pixels at a width of 256, because the `control` points lie so near to a line, or to "
+            "each other. Pass `theta.double()`, computed in float64; or move a control point away, or set `stiffness`."
+        )
+
+
 def flow(value: Tensor, size: tuple[int, ...]) -> None:
     tensor("flow", value)
     dims = len(size)

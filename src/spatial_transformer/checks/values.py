@@ -4,6 +4,15 @@ import torch
 from torch import Tensor, nn
 
 
+def vectorised(value: Tensor) -> bool:
+    """Whether `torch.vmap` runs over a tensor, whose values then are those of many."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(value):
+        if torch._C._functorch.is_batchedtensor(value):
+            return True
+        value = torch._C._functorch.get_unwrapped(value)
+    return False
+
+
 def readable(value: Tensor) -> bool:
     """False while a computation is traced, transformed, captured or done without memory; values are checked eagerly.
 

@@ -67,7 +67,7 @@ def from_pixel_matrix(matrix: Tensor, source_size: Sequence[int], target_size: S
 
 def _lengths(size: tuple[int, ...], like: Tensor) -> Tensor:
     """(D+1,): the number of pixels along x, y (, z), and 1."""
-    return like.new_tensor([*size[::-1], 1])
+    return torch.tensor([*size[::-1], 1], dtype=like.dtype, device=like.device)
 
 
 def _pixels(size: tuple[int, ...], like: Tensor) -> Tensor:

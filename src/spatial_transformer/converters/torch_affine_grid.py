@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .. import checks
+from ..coordinates import axis_lengths
 from .arguments import affine_matrix, arguments
 
 
@@ -85,5 +86,5 @@ def from_centres(matrix: Tensor, source_size: Sequence[int], target_size: Sequen
 
 def _shrink(size: Sequence[int], like: Tensor) -> Tensor:
     """(D+1,): how far from the centre the border pixels' centres are, where the outer edges are at 1; and 1."""
-    lengths = like.new_tensor(size[::-1])  # (D,)
+    lengths = axis_lengths(size, like)  # (D,)
     return torch.cat([(lengths - 1) / lengths, torch.ones_like(lengths[:1])])

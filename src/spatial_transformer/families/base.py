@@ -13,6 +13,7 @@ from .. import checks
 from ..constants import constant, given
 from ..coordinates import target_points
 from ..regions import Region, frame, region_of, surface
+from .derivative import jacobian_of
 from .inversion import newton_step, solve
 
 # Pieces of a side of a curved outline: as many kinks as lattices of up to five points have fall between them.
@@ -169,12 +170,9 @@ class Family(nn.Module, ABC):
         """
         checks.theta(self, self.parameter_count, theta)
         points = checks.points_of_batch(points, self.dims, theta.shape[0])  # (1 | N, ..., D)
-        # A row per source coordinate. Every image needs points of its own, or the rows would be summed over the batch.
         own = points.expand(theta.shape[0], *points.shape[1:])
         with full_precision(theta):
-            source, pull_back = torch.func.vjp(lambda at: self.points(theta, at), own)[:2]  # (N, ..., D)
-            axes = torch.eye(self.dims, dtype=source.dtype, device=source.device)
-            return torch.stack([pull_back(axis.expand_as(source))[0] for axis in axes], dim=-2)
+            return jacobian_of(partial(self.points, theta), own)
 
     @final
     def folds(self, theta: Tensor, points: Tensor) -> Tensor:
@@ -207,6 +205,8 @@ class Family(nn.Module, ABC):
 
         Newton's method with damped steps, started where `inverse` says if the family has it and at the source points
         themselves if not. A last step carries the derivatives with respect to theta and the points, of first order.
+        While it is vectorised, compiled or exported, no values are read, and points that were not found are NaN; a
+        graph has room for six steps, undamped.
 
         Args:
             theta: (N, P) parameters.
@@ -241,12 +241,26 @@ class Family(nn.Module, ABC):
             with torch.no_grad():
                 inverse = getattr(self, "inverse", None)
                 start = goal if inverse is None else self.points(inverse(theta), goal)
+                steps = 0 if hasattr(self, "compose") and not checks.readable(goal) else steps  # that is exact
                 warp, slope_at = partial(self.points, theta), partial(self.jacobian, theta)
                 found = solve(warp, slope_at, goal, start, tolerance=tolerance, steps=steps)  # (N, K, D)
                 slope = self.jacobian(theta, found)  # (N, K, D, D)
             missed = self.points(theta, found) - goal
             checks.inverted(self, missed, torch.linalg.det(slope), tolerance)
-            return (found - newton_step(slope, missed)).reshape(shape)
+            lost = ~(missed.detach().abs().amax(dim=-1, keepdim=True) <= tolerance)  # none where values are read
+            return (found - newton_step(slope, missed)).masked_fill(lost, torch.nan).reshape(shape)
+
+    def first_fit(self, target: Tensor, source: Tensor) -> Tensor:
+        """A theta that takes points near to others, in closed form where there is one; `fit_points` goes on from it.
+
+        Args:
+            target: (N, K, D) points, float64.
+            source: (N, K, D) where they should go.
+
+        Returns:
+            (N, P) parameters; the identity by default.
+        """
+        return self.identity(target.shape[0], dtype=target.dtype, device=target.device)
 
     @abstractmethod
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:

@@ -6,9 +6,13 @@ import torch
 from torch import Tensor
 
 from ..checks import readable
+from ..compiling import recorded
+from ..constants import without_values
 
 # Lengths of a Newton step that are tried, longest first.
 LENGTHS = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
+# Steps while it is exported or compiled: all of them are written out, whether they are needed or not.
+RECORDED_STEPS = 6
 
 Map = Callable[[Tensor], Tensor]
 
@@ -28,6 +32,10 @@ def solve(warp: Map, slope: Map, goal: Tensor, start: Tensor, *, tolerance: floa
         (N, K, D) points; those that could not be found are where the search ended.
     """
     at, missed = start, warp(start) - goal
+    if without_values(at):
+        return _undamped(warp, slope, goal, at, missed, min(steps, 1))
+    if recorded() or torch.compiler.is_compiling():
+        return _undamped(warp, slope, goal, at, missed, min(steps, RECORDED_STEPS))
     for _ in range(steps):
         open_ = _worst(missed) > tolerance  # NaN is not: it would stay
         if readable(open_) and not bool(open_.any()):
@@ -36,6 +44,16 @@ def solve(warp: Map, slope: Map, goal: Tensor, start: Tensor, *, tolerance: floa
         at, missed = _step(warp, slope(at), goal, at, missed, open_)
         if readable(at) and torch.equal(at, before):
             break
+    return at
+
+
+def _undamped(warp: Map, slope: Map, goal: Tensor, at: Tensor, missed: Tensor, steps: int) -> Tensor:
+    """Newton's method as it is: a point stays where a step would not bring it nearer."""
+    for _ in range(steps):
+        trial = at - newton_step(slope(at), missed)
+        trial_missed = warp(trial) - goal
+        take = (_worst(trial_missed) < _worst(missed))[..., None]  # (N, K, 1); NaN is never taken
+        at, missed = torch.where(take, trial, at), torch.where(take, trial_missed, missed)
     return at
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..compiling import untraced
 from ..constants import fake_mode
 from ..coordinates import target_points
 
@@ -35,7 +36,7 @@ def kept(
     key = (size, like.dtype, like.device)
     found = known.get(key)
     if found is None:
-        with torch.inference_mode(False), torch.no_grad():  # of use with and without gradients
+        with untraced(), torch.inference_mode(False), torch.no_grad():  # of use with and without gradients
             found = _computed(size, like, compute)
         # Constants do not belong to a transformation of torch.func that runs now: it would not let go of them.
         found = tuple(torch.func.debug_unwrap(tensor) for tensor in found)

@@ -89,7 +89,8 @@ def for_grid(points: Tensor, size: Sequence[int], control: Sequence[int], reach:
     for pixels, length in zip(size, control, strict=True):
         centres = torch.arange(1 - pixels, pixels, 2, dtype=torch.float64)[:, None] / pixels
         weights.append(spline_weights(lattice_position(centres, [length], reach)[:, 0], length))
-    weights[-1] = torch.kron(weights[-1], torch.eye(len(size)))  # x and y stay next to each other
+    unit = torch.eye(len(size), dtype=torch.float64)[:, None]  # (D, 1, D)
+    weights[-1] = (weights[-1][:, None, :, None] * unit).flatten(2).flatten(0, 1)  # x and y stay next to each other
     return points, *(weight.to(points) for weight in weights)
 
 
@@ -97,7 +98,7 @@ def move_by_field(points: Tensor, field: Tensor, weights: Sequence[Tensor]) -> T
     """Add the spline of an (N, *control, D) field to points as `for_grid` returns them: (N, K, D)."""
     first, *others = weights
     rows = along_axes(field.flatten(-2), others).flatten(2)  # (N, length of the first axis, ...)
-    start = points.unflatten(1, (len(first), -1)).flatten(2)  # (1, pixels along the first axis, ...)
+    start = points.unflatten(1, (first.shape[0], -1)).flatten(2)  # (1, pixels along the first axis, ...)
     moved = torch.baddbmm(start, first.expand(rows.shape[0], -1, -1), rows)
     return moved.flatten(1).unflatten(1, points.shape[1:])
 

@@ -60,7 +60,8 @@ class PiecewiseAffine(Family):
         return points + self._read(moves, points).mT
 
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        if math.prod(self.control) * math.prod(size) > LARGEST_BASIS:
+        # While it is compiled the size may be open, and nothing is kept.
+        if torch.compiler.is_compiling() or math.prod(self.control) * math.prod(size) > LARGEST_BASIS:
             return super()._on_grid(theta, size)
         (stacked,) = kept(self, size, theta, lambda points: for_grid(points, self._basis(points)))
         displacements = (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .. import checks
 from ..homography import transform
+from ..matrices import translation_matrix
 from .linear import MatrixFamily
 
 
@@ -45,6 +46,15 @@ class Projective(MatrixFamily):
     def _read(self, matrix: Tensor) -> Tensor:
         return (matrix / matrix[:, -1:, -1:]).flatten(1)[:, :-1]
 
+    def first_fit(self, target: Tensor, source: Tensor) -> Tensor:
+        """The null vector of a linear system between normalised points (Hartley, 1997), or the identity if nearer."""
+        identity = super().first_fit(target, source)
+        if target.shape[1] < self.dims + 2:
+            return identity
+        theta = self._read(_homography(target, source))
+        miss, least = ((self.points(each, target) - source).square().sum(dim=(1, 2)) for each in (theta, identity))
+        return torch.where((miss < least)[:, None], theta, identity)
+
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         return transform(self._build(theta), points)
 
@@ -53,3 +63,30 @@ class Projective(MatrixFamily):
 
     def extra_repr(self) -> str:
         return f"dims={self.dims}"
+
+
+def _homography(target: Tensor, source: Tensor) -> Tensor:
+    """(N, D+1, D+1) matrices that take (N, K, D) points to others, by the direct linear transform."""
+    there, a = _normalised(target)
+    back, b = _normalised(source)
+    dims = target.shape[-1]
+    homogeneous = torch.cat([a, torch.ones_like(a[..., :1])], dim=-1)  # (N, K, D+1)
+    zero = torch.zeros_like(homogeneous)
+    rows = [
+        torch.cat([homogeneous if i == d else zero for i in range(dims)] + [-b[..., d, None] * homogeneous], dim=-1)
+        for d in range(dims)
+    ]
+    system = torch.cat(rows, dim=1)  # (N, D K, (D+1)^2)
+    solution = torch.linalg.svd(system, full_matrices=True)[2][:, -1]
+    return torch.linalg.inv(back) @ solution.unflatten(1, (dims + 1, dims + 1)) @ there
+
+
+def _normalised(points: Tensor) -> tuple[Tensor, Tensor]:
+    """The (N, D+1, D+1) matrix that gives points mean zero and unit spread, and the (N, K, D) points so."""
+    centre = points.mean(dim=1)  # (N, D)
+    spread = (points - centre[:, None]).square().sum(dim=-1).mean(dim=1).sqrt()  # (N,)
+    scale = 1 / torch.where(spread > 0, spread, 1)
+    matrix = translation_matrix(-centre * scale[:, None])
+    widths = torch.cat([scale[:, None].expand(-1, points.shape[-1]), torch.ones_like(scale[:, None])], dim=1)
+    unit = torch.diag_embed(widths - 1)  # (N, D+1, D+1): what is added to a diagonal of ones
+    return matrix + unit, (points - centre[:, None]) * scale[:, None, None]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .. import checks
-from ..matrices import axis_angle_rotation, plane_rotation, rotation_axis_angle
+from ..matrices import axis_angle_rotation, nearest_rotation, plane_rotation, rotation_axis_angle
 from .linear import LinearFamily
 
 # How many numbers say a rotation: an angle, or an axis times an angle.
@@ -25,6 +25,24 @@ class _TurningFamily(LinearFamily):
         self._keep(
             "aspect", lambda: torch.tensor([[b / a for b in self.extent] for a in self.extent], dtype=torch.float64)
         )
+
+    def _fitted_turn(self, target: Tensor, source: Tensor, *, scaled: bool) -> Tensor:
+        """The rotation, and scale, of least squared distance between (N, K, D) points, as (N, D+1, D+1) matrices.
+
+        Source: Kabsch (1976); Umeyama (1991) for the scale.
+        """
+        lengths = target.new_tensor(self.extent)  # (D,): to a frame where all axes have one unit
+        a, b = target * lengths, source * lengths
+        a_centre, b_centre = a.mean(dim=1, keepdim=True), b.mean(dim=1, keepdim=True)  # (N, 1, D)
+        a, b = a - a_centre, b - b_centre
+        linear, match = nearest_rotation(b.mT @ a)  # (N, D, D), (N,)
+        if scaled:
+            spread = a.square().sum(dim=(1, 2))
+            scale = torch.where(spread > 0, match / torch.where(spread > 0, spread, 1), 1)
+            linear = linear * scale[:, None, None]
+        shift = (b_centre - (linear @ a_centre.mT).mT)[:, 0] / lengths  # (N, D)
+        upper = torch.cat([linear * lengths / lengths[:, None], shift[..., None]], dim=-1)
+        return checks.matrix(upper, self.dims)
 
     def _turn(self, turn: Tensor, scale: Tensor | None, shift: Tensor) -> Tensor:
         """(N, 1 | 3) rotations, (N, 1) scales, (N, D) shifts to (N, D, D+1)."""
@@ -75,6 +93,9 @@ class Similarity(_TurningFamily):
     def _read(self, matrix: Tensor) -> Tensor:
         return torch.cat(self._unturn(matrix), dim=1)
 
+    def first_fit(self, target: Tensor, source: Tensor) -> Tensor:
+        return self._read(self._fitted_turn(target, source, scaled=True))
+
 
 @final
 class Rigid(_TurningFamily):
@@ -106,6 +127,9 @@ class Rigid(_TurningFamily):
     def _read(self, matrix: Tensor) -> Tensor:
         _, turn, shift = self._unturn(matrix)
         return torch.cat([turn, shift], dim=1)
+
+    def first_fit(self, target: Tensor, source: Tensor) -> Tensor:
+        return self._read(self._fitted_turn(target, source, scaled=False))
 
 
 def _plane_turn(linear: Tensor) -> tuple[Tensor, Tensor]:

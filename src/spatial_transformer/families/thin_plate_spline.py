@@ -15,6 +15,8 @@ from .lattice import lattice_points
 
 # In how far a displacement moves a point: one of a half-width is then off by 1/40 pixel at a width of 256.
 LARGEST_ERROR = 2e-4
+# Half-widths that points may move by because theta itself is rounded to float32: 1/20 pixel at a width of 256.
+LARGEST_ROUNDING = 4e-4
 
 
 @final
@@ -38,7 +40,9 @@ class ThinPlateSpline(Family):
 
     Raises:
         ValueError: an axis of the lattice has fewer than two points; of the control points there are fewer than D + 1,
-            two coincide, or all lie on a line (or plane, in a volume); or `stiffness` is negative.
+            two coincide, or all lie on a line (or plane, in a volume); or `stiffness` is negative. When it is used: theta
+            is float32, and the control points lie so near to a line that its rounding would move others by more than
+            1/20 pixel at a width of 256.
 
     Source: Jaderberg et al. (2015), section 3.2 (16 points in section 4.1); Bookstein (1989); Wahba (1990) for the
     stiffness.
@@ -63,6 +67,7 @@ class ThinPlateSpline(Family):
         self._keep("coefficients", lambda: _coefficients(points, self.stiffness))
         with plainly():
             self._wide = self._needs_float64()
+            self._rounding = self._rounding_of_theta()
 
     def bending_energy(self, theta: Tensor) -> Tensor:
         """How much the warp bends: zero for every affine warp. A penalty on it keeps a spline from tangling.
@@ -91,17 +96,24 @@ class ThinPlateSpline(Family):
         apart = self._basis(points.float(), points.float()) - exact
         return bool(apart.abs().amax() > LARGEST_ERROR)
 
+    def _rounding_of_theta(self) -> float:
+        """How far points of the image may move because theta is rounded to float32, by half a unit of its last digit."""
+        points = lattice_points((9,) * self.dims)[None]
+        return 2.0**-25 * float(self._basis(points, points).abs().sum(dim=1).amax())
+
     def _displacements(self, theta: Tensor) -> Tensor:
         # Measured from the control points, so that the identity is exact: zero displacement, whatever the rounding.
         return (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))  # (N, K, D)
 
     def _transform(self, theta: Tensor, points: Tensor) -> Tensor:
         if self._wide and theta.dtype != torch.float64:
+            checks.exact_enough(self, self._rounding, LARGEST_ROUNDING)
             return self._transform(theta.double(), points.double()).to(theta.dtype)
         return move(points, self._displacements(theta), self._basis(points, theta))
 
     def _on_grid(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
         if self._wide and theta.dtype != torch.float64:
+            checks.exact_enough(self, self._rounding, LARGEST_ROUNDING)
             return self._on_grid(theta.double(), size).to(theta.dtype)
         (stacked,) = kept(self, size, theta, lambda points: for_grid(points, self._basis(points, theta)))
         return move_on_grid(self._displacements(theta), stacked).unflatten(1, size)

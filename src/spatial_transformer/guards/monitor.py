@@ -1,12 +1,14 @@
 """A monitor that says when a transformer collapses, and what to do about it."""
 
 import warnings
+from collections.abc import Sequence
 from typing import final
 
 import torch
 from torch import Tensor
 
 from .. import checks
+from ..coordinates import axis_lengths
 from ..families import Family
 from .penalties import determinant, outside_fraction
 
@@ -26,7 +28,17 @@ CURES = {
     "constant theta": "theta has been the same for every image for {constant_patience} steps: the transformer does not "
     "look at its input. Raise `localiser_lr_scale`, check that the localiser is in the optimiser and that its "
     "activations are not all zero, or drop penalties on theta.",
+    "ignores the image": "for {constant_patience} steps theta has hardly told one image from the other: what is sampled "
+    "differs by {spread:.2g} pixels over the batch, which is less than {smallest_spread:g} and moves no pixel of the "
+    "output. Raise the learning rate of the localiser, `localiser_lr_scale=1` in `parameter_groups` or more, train for "
+    "longer, or loosen `bound` and penalties; if the object is always in one place, leave the transformer out.",
+    "not the start": "the first theta is not the start but samples up to {astray:.2g} pixels from it: an initialiser, "
+    "such as a loop over `parameters()`, has overwritten the regression layer. Call `reset_to_identity()` after it "
+    "(`reset_to_starts()` of `ParallelTransformers`), or leave that layer out; where training goes on, leave out `start`.",
 }
+
+# Half-widths by which a start may be missed: what the rounding of half precision may do.
+START_MISSED = 1e-2
 
 
 class CollapseWarning(UserWarning):
@@ -48,11 +60,16 @@ class CollapseMonitor:
         largest_area: sampled areas above this part of the image are a zoom-out.
         outside: above this share of points outside of the image, the output is blank.
         patience: calls that a sign must last; NaN is reported at once.
-        constant_patience: calls that theta must be the same for a whole batch of two or more. Untrained transformers
-            are constant, so this is long.
+        constant_patience: calls that theta must be the same, or nearly, for a whole batch of two or more. Untrained
+            transformers are constant, so this is long.
+        smallest_spread: in pixels of the image, the standard deviation over the batch of where points are sampled;
+            below it theta ignores the image.
+        size: (H, W) or (D, H, W) of the image, which says what a pixel is; 32 along each axis by default.
+        start: (P,) or (1, P), where a new transformer begins, such as `family.identity()`: the first theta is held
+            against it. Leave it out where training goes on.
 
     Raises:
-        ValueError: a number that is negative, or a patience below one.
+        ValueError: a number that is negative, a patience below one, or a size or start that does not fit the family.
 
     Example:
         >>> from spatial_transformer import Attention
@@ -77,6 +94,9 @@ class CollapseMonitor:
         outside: float = 0.9,
         patience: int = 10,
         constant_patience: int = 500,
+        smallest_spread: float = 0.25,
+        size: Sequence[int] | None = None,
+        start: Tensor | None = None,
     ) -> None:
         checks.family(family)
         self.family = family
@@ -88,6 +108,11 @@ class CollapseMonitor:
         checks.at_least("constant_patience", constant_patience, 1)
         self.patience = patience
         self.constant_patience = constant_patience
+        self.smallest_spread = checks.non_negative("smallest_spread", smallest_spread)
+        self.size = (32,) * family.dims if size is None else checks.size("size", size, dims=family.dims)
+        if start is not None:
+            checks.theta(family, family.parameter_count, start := torch.atleast_2d(start))
+        self._start = start  # until the first theta has come
         self._lasted = dict.fromkeys(CURES, 0)
 
     @torch.no_grad()
@@ -98,7 +123,8 @@ class CollapseMonitor:
             theta: (N, P) parameters.
 
         Returns:
-            The signs seen in this batch: "not finite", "blank", "vanishing area", "zoom-out", "constant theta".
+            The signs seen in this batch: "not finite", "blank", "vanishing area", "zoom-out", "constant theta",
+            "ignores the image", "not the start".
 
         Raises:
             ValueError: `theta` is not (N, P).
@@ -106,32 +132,51 @@ class CollapseMonitor:
         checks.theta(self.family, self.family.parameter_count, theta)
         if not len(theta):
             return ()
-        shares = self._shares(theta.detach())
-        for sign, share in shares.items():
-            self._count(sign, share)
+        numbers = self._numbers(theta.detach())
+        self._start = None
+        shares = {sign: numbers[sign] for sign in CURES}
+        for sign in CURES:
+            self._count(sign, numbers)
         return tuple(sign for sign, share in shares.items() if self._shows(sign, share))
 
-    def _shares(self, theta: Tensor) -> dict[str, float]:
-        """The share of the batch that shows each sign."""
+    def _numbers(self, theta: Tensor) -> dict[str, float]:
+        """The share of the batch that shows each sign, and how many pixels it samples apart and off the start."""
         finite = theta.isfinite().all(dim=1)  # (N,)
         area = determinant(self.family, theta).abs().mean(dim=1)
-        outside = outside_fraction(self.family.grid(theta, (12,) * self.family.dims))
+        points = self.family.grid(theta, (12,) * self.family.dims)  # (N, ..., D)
+        outside = outside_fraction(points)
+        half_pixels = axis_lengths(self.size, points) / 2  # (D,)
+        apart = points.std(dim=0, correction=0) * half_pixels  # (..., D); NaN where one is
+        spread = apart.square().sum(dim=-1).mean().sqrt()
+        moved = torch.zeros_like(points) if self._start is None else points - self._points_of_start(theta)
+        constant = (theta - theta[:1]).abs().amax(dim=1) <= 1e-5 * theta.abs().amax().clamp_min(1)
+        alike = spread < self.smallest_spread
         signs = {
             "not finite": ~finite,
             "blank": finite & (outside > self.outside),
             "vanishing area": area < self.smallest_area,  # false for NaN
             "zoom-out": area > self.largest_area,
-            "constant theta": (theta - theta[:1]).abs().amax(dim=1) <= 1e-5 * theta.abs().amax().clamp_min(1),
+            "constant theta": constant,
+            "ignores the image": alike & ~constant.all(),
+            "not the start": (moved.abs() > START_MISSED).any(),
         }
-        shares = torch.stack([sign.float().mean() for sign in signs.values()]).tolist()
-        return dict(zip(signs, shares, strict=True)) | ({"constant theta": 0.0} if len(theta) == 1 else {})
+        numbers = {sign: which.float().mean() for sign, which in signs.items()}
+        numbers |= {"spread": spread, "astray": (moved * half_pixels).abs().amax()}
+        values = torch.stack([number.to(theta.dtype) for number in numbers.values()]).tolist()  # waits once
+        found = dict(zip(numbers, values, strict=True))
+        return found | (dict.fromkeys(("constant theta", "ignores the image"), 0.0) if len(theta) == 1 else {})
+
+    def _points_of_start(self, theta: Tensor) -> Tensor:
+        assert self._start is not None
+        return self.family.grid(self._start.to(theta), (12,) * self.family.dims)  # (1, ..., D)
 
     def _shows(self, sign: str, share: float) -> bool:
         return share > 0 if sign == "not finite" else share >= (1 if sign == "constant theta" else self.share)
 
-    def _count(self, sign: str, share: float) -> None:
-        self._lasted[sign] = self._lasted[sign] + 1 if self._shows(sign, share) else 0
-        patience = {"not finite": 1, "constant theta": self.constant_patience}.get(sign, self.patience)
+    def _count(self, sign: str, numbers: dict[str, float]) -> None:
+        self._lasted[sign] = self._lasted[sign] + 1 if self._shows(sign, numbers[sign]) else 0
+        long = dict.fromkeys(("constant theta", "ignores the image"), self.constant_patience)
+        patience = (long | {"not finite": 1, "not the start": 1}).get(sign, self.patience)
         if self._lasted[sign] == patience:
-            text = CURES[sign].format(**(vars(self) | {"share": share}))
+            text = CURES[sign].format(**(vars(self) | numbers | {"share": numbers[sign]}))
             warnings.warn(f"{sign}: {text}", CollapseWarning, stacklevel=3)

@@ -52,10 +52,11 @@ def _is_compiled(image: Tensor, kernel: Kernel, padding: tuple[str | float, ...]
     if backends.current(image.device) == "reference":
         return False
     reason, how = None, how_to_read(kernel, padding, (0,) * len(padding))
+    name = type(kernel).__name__ if torch.compiler.is_compiling() else repr(kernel)  # which reads the thread's number
     if how is None:
-        reason = f"the weights of {kernel!r} are no polynomials"
+        reason = f"the weights of {name} are no polynomials"
     elif how.taps ** len(padding) > MOST_TAPS:
-        reason = f"{kernel!r} reads {how.taps ** len(padding)} pixels for a sample, and it has room for {MOST_TAPS}"
+        reason = f"{name} reads {how.taps ** len(padding)} pixels for a sample, and it has room for {MOST_TAPS}"
     elif not image.dtype.is_floating_point:
         reason = f"it reads floating-point images, not {image.dtype}"
     if reason is not None:

@@ -102,9 +102,13 @@ class How(NamedTuple):
         return _numbers(tuple(self.table), self.fill, dtype)
 
 
-@constant_when_compiled
-@functools.lru_cache(maxsize=64)
+@constant_when_compiled  # which the compiler sees on a plain function only
 def _smoothness(table: tuple[float, ...]) -> int:
+    return _smoothness_of(table)
+
+
+@functools.lru_cache(maxsize=64)
+def _smoothness_of(table: tuple[float, ...]) -> int:
     """How often the weights can be differentiated without a jump from cell to cell; -1 if they jump themselves."""
     taps = round(len(table) ** 0.5)
     low = 0.0 if taps % 2 == 0 else -0.5

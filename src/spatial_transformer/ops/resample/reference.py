@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from ...boundary import fill_value, source_index
+from ...compiling import differentiated, recorded
 from ...coordinates import axis_to_pixel
 from ...kernels import Kernel
 from .how import RULES, How, how_to_read
@@ -87,9 +88,9 @@ def pull(image: Tensor, points: Tensor, how: How, *, index: Tensor | None = None
 
 
 def _order(points: Tensor) -> int:
-    """Up to which order derivatives with respect to points may be asked for; what is exported is not differentiated."""
-    if torch.compiler.is_exporting() or torch.jit.is_tracing():
-        return 0
+    """Up to which order derivatives with respect to points may be asked for; of what is exported, it says so itself."""
+    if recorded():
+        return 0 if torch.compiler.is_dynamo_compiling() else int(differentiated.get())
     if torch.compiler.is_compiling():  # which does not say
         return 2
     transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
