@@ -20,7 +20,8 @@ class Regression(nn.Module):
 
     W is `weight` without its last column, which multiplies nothing and gets no gradient. It is there for
     `spectral_norm` and `weight_norm`: a weight of zeros has no norm to be divided by. Of [0 c] the norm is c, so that
-    theta begins at the start with them too, and W is free to grow up to what they allow.
+    theta begins at the start with them too, and W is free to grow up to what they allow. A `weight_norm` of each column
+    (`dim=1`) has nothing to divide by but in that one, and is refused.
 
     Args:
         in_features: F, the number of features.
@@ -65,6 +66,8 @@ class Regression(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """(N, F) features to (N, P) or (N, K, P) parameters."""
         checks.features(input, self.in_features)
+        if "weight" not in self._parameters:  # a norm, or a mask, has put others in its place
+            checks.norm_over_rows([parameter.shape for parameter in self.parameters()], self.in_features + 1)
         dtype = torch.promote_types(self.weight.dtype, torch.float32)
         with full_precision(input):
             weight = self.weight[:, :-1].to(dtype)

@@ -6,6 +6,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import spatial_transformer as st
 from spatial_transformer import testing
@@ -117,6 +118,46 @@ def test_with_a_norm_it_begins_at_its_start_and_learns(start, norm, bound):
     assert (regression(features) != start).all()
     regression.reset_to_start()
     assert torch.equal(regression(features), start.expand(2, *start.shape))
+
+
+PARAMETRISED = {
+    **{f"spectral {n}": (nn.utils.parametrizations.spectral_norm, {"n_power_iterations": n}) for n in (1, 2, 5, 20)},
+    "spectral of columns": (nn.utils.parametrizations.spectral_norm, {"dim": 1}),
+    **{f"old spectral {n}": (nn.utils.spectral_norm, {"n_power_iterations": n}) for n in (1, 3)},
+    **{
+        f"orthogonal {way}": (nn.utils.parametrizations.orthogonal, {"orthogonal_map": way})
+        for way in ("matrix_exp", "cayley", "householder")
+    },
+    "least weights pruned": (prune.l1_unstructured, {"name": "weight", "amount": 0.5}),
+    "any weights pruned": (prune.random_unstructured, {"name": "weight", "amount": 0.5}),
+    "columns pruned": (prune.ln_structured, {"name": "weight", "amount": 0.5, "n": 2, "dim": 1}),
+}
+
+
+@pytest.mark.parametrize("start", STARTS, ids=["shift", "spline", "several"])
+@pytest.mark.parametrize("parametrised", PARAMETRISED)
+def test_parametrised_or_pruned_it_begins_at_its_start_and_learns(start, parametrised):
+    torch.manual_seed(0)
+    apply, options = PARAMETRISED[parametrised]
+    regression, features = Regression(8, start), torch.rand(2, 8)
+    apply(regression, **options)
+    assert torch.equal(regression(features), start.expand(2, *start.shape))
+    optimiser = torch.optim.SGD(regression.parameters(), lr=0.1)
+    (regression(features) - start - 1).square().mean().backward()
+    optimiser.step()
+    theta = regression(features)
+    assert theta.isfinite().all()
+    assert (theta != start).any()
+
+
+@pytest.mark.parametrize("start", [START, START[:1]], ids=["three parameters", "one"])
+@pytest.mark.parametrize("norm", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm], ids=["new", "old"])
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_weight_norm_of_columns_is_refused_and_told_the_dim(start, norm):
+    regression = norm(Regression(4, start), dim=1)
+    with pytest.raises(ValueError, match=r"`weight_norm` .* got `dim=1`.* 5 columns.* Pass `dim=0`"):
+        regression(torch.rand(2, 4))
+    assert norm(Regression(4, start), dim=0)(torch.rand(2, 4)).isfinite().all()
 
 
 def test_a_spectral_norm_holds_what_multiplies_the_features():

@@ -62,6 +62,7 @@ from .modules import (
     family,
     features,
     localiser,
+    norm_over_rows,
     starts,
     steps,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "matrix_in_family",
     "mode",
     "non_negative",
+    "norm_over_rows",
     "padding",
     "pair",
     "point_axis",

@@ -1,5 +1,7 @@
 """Checks of the parts of a network."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from .arguments import at_least, shape
@@ -30,6 +32,18 @@ def features(value: Tensor, out_features: int) -> None:
         raise ValueError(
             f"`localiser` must return features of shape (N, {out_features}), as its `out_features` says; "
             f"got {shape(value)}."
+        )
+
+
+def norm_over_rows(shapes: Sequence[Sequence[int]], columns: int) -> None:
+    """A weight norm has a length for each row, or one for all, in `shapes`; the columns begin at zero."""
+    lengths = [tuple(shape) for shape in shapes if tuple(shape) == (1, columns)]
+    directions = [tuple(shape) for shape in shapes if len(shape) == 2 and shape[1] == columns]
+    if lengths and len(directions) > 1:
+        raise ValueError(
+            f"`weight_norm` of the regression layer must be over rows, `dim=0`, or over all, `dim=None`; got `dim=1`, a "
+            f"length for each of {columns} columns. They are zero at the start and have no direction: theta would be "
+            "NaN. Pass `dim=0`, the default."
         )
 
 

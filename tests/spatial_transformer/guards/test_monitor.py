@@ -193,19 +193,19 @@ def squares(count, seed=0):
     return image, (corner + 2 - 7.5) / 8
 
 
-def train(localiser_lr_scale, steps=90):
+def train(localiser_lr_scale, steps=120):
     """What a monitor says while a transformer learns to bring squares to the middle, and the spread in pixels."""
     torch.manual_seed(0)
     family = st.Translation()
-    transformer = st.SpatialTransformer(st.ConvLocaliser(1, width=4), family, padding="border")
+    transformer = st.SpatialTransformer(st.ConvLocaliser(1, width=8), family, padding="border")
     groups = st.parameter_groups(transformer, lr=3e-3, localiser_lr_scale=localiser_lr_scale)
     optimiser = torch.optim.Adam(groups)
-    monitor = CollapseMonitor(family, size=(16, 16), constant_patience=60, start=family.identity())
+    monitor = CollapseMonitor(family, size=(16, 16), constant_patience=80, start=family.identity())
     goal = squares(1)[0] * 0
     goal[..., 6:11, 6:11] = 1
     messages = []
     for step in range(steps):
-        warped, theta = transformer(squares(16, seed=step)[0], return_theta=True)
+        warped, theta = transformer(squares(32, seed=step)[0], return_theta=True)
         messages += feed(monitor, theta.detach())
         optimiser.zero_grad()
         (warped - goal).square().mean().backward()
