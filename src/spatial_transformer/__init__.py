@@ -32,7 +32,7 @@ from .localisers import ConvLocaliser, PaperCNNLocaliser, PaperFCNLocaliser
 from .matrices import perspective_matrix, rotation_matrix, scale_matrix, translation_matrix
 from .parallel import ParallelTransformers, tile_starts
 from .recording import record_thetas
-from .registration import Descent, Registration, register
+from .registration import Descent, Registration, Verdict, register
 from .sampling import sample
 from .transformer import SpatialTransformer
 from .warping import warp
@@ -62,6 +62,7 @@ __all__ = [
     "ThinPlateSpline",
     "Translation",
     "Velocity",
+    "Verdict",
     "backends",
     "converters",
     "fit_points",
