@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spatial_transformer import Family, ParallelTransformers, SpatialTransformer, normalised_to_pixel, target_points
-from stn_lab.regions import frame
-from stn_lab.runs.pictures import OUTLINE
+from stn_lab.regions import regions
 
 PICTURE = "picture.png"
 
@@ -35,7 +34,7 @@ def draw(images: Tensor, family: Family, theta: Tensor, warped: Tensor, path: Pa
     images, theta, warped = images[:COUNT], theta[:COUNT], warped[:COUNT]
     if theta.ndim == 2:
         warped, theta = warped[:, None], theta[:, None]  # one of one
-    outlines = family.points(theta.flatten(0, 1), frame(OUTLINE).to(theta)).unflatten(0, theta.shape[:2])
+    outlines = regions(family, theta, tuple(images.shape[2:])).outline  # (N, K, L, 2)
     figure = draw_strip(images.numpy(), outlines.numpy(), warped.numpy())
     FigureCanvasAgg(figure).print_png(path)
 

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..runs.experiment import PRETRAINED, Experiment
@@ -10,6 +11,9 @@ from ..runs.folder import RunFolder
 from ..tasks.data import Data
 from ..training.config import Budget, Machine
 from ..training.process import is_first_process
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -138,5 +142,17 @@ def _print_results(folder: RunFolder, *, profile: bool) -> None:
         shares.add_row(label, f"{step:.1f}", f"{data:.1f}", f"{100 * data / step:.1f} %")
     console = Console(highlight=False)
     console.print(table)
+    _print_looks(console, folder)
     if profile:
         console.print(shares)
+
+
+def _print_looks(console: "Console", folder: RunFolder) -> None:
+    from ..views.looks import looks_table, said
+    from ..views.read import read_run
+
+    models = read_run(folder.path).models
+    if looks := looks_table(models):
+        console.print(looks)
+    for sentence in said(models):
+        console.print(sentence)

@@ -1,8 +1,8 @@
 """The distortions of the paper's MNIST experiments, a batch at a time, drawn through the library's own `warp`.
 
 A distortion takes upright digits (N, 1, 28, 28) in 0 ... 1 and a random generator, and returns distorted ones
-(N, 1, side, side) on the same device. A library warp maps target points to source points, so each function below
-builds the map from the canvas back to the upright digit.
+(N, 1, side, side) on the same device. A library warp maps target points to source points, so each law below draws maps
+from the canvas back to the upright digit: a family, and a theta for each digit.
 
 Source: Jaderberg et al. (2015), appendix A.4. What it leaves open is chosen here and said at each function: pixels are
 interpolated bilinearly, black is outside, a digit may lose what leaves the canvas.
@@ -18,6 +18,7 @@ from torch import Tensor
 from spatial_transformer import (
     Affine,
     Attention,
+    Family,
     Projective,
     ThinPlateSpline,
     perspective_matrix,
@@ -34,6 +35,10 @@ from .sets import SIDE, Digits
 PIXEL = 2 / SIDE  # of a 28-pixel image, in normalised units
 CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # of an image, clockwise
 TRIES = 16  # draws of noise, of which one is used
+CLUTTER_SIDE = 6  # of a piece of clutter, in pixels
+
+Warps = tuple[Family, Tensor]  # a family, and (N, P) parameters
+Law = Callable[[int, torch.Generator], Warps]
 
 
 @dataclass(frozen=True)
@@ -44,18 +49,20 @@ class Distortion:
         name: as the paper abbreviates it.
         summary: the law, in words.
         side: height and width of the canvas in pixels.
-        draw: (N, 1, 28, 28) digits and a generator on their device to (N, 1, side, side).
+        law: a number of digits and a generator to the warps by which canvases read them: a family and (N, P) thetas.
         pool: whether a network with a transformer averages 2x2 pixels of the transformer's output.
         range: how far digits are turned (degrees), scaled (factor) and moved (pixels) in training, for the figures
             that go beyond it.
+        clutter: how many pieces of other digits are put over it.
     """
 
     name: DistortionName
     summary: str
     side: int
-    draw: Callable[[Tensor, torch.Generator], Tensor]
+    law: "Law"
     pool: bool
     range: Mapping[str, tuple[float, float]]
+    clutter: int = 0
     channels: ClassVar[int] = 1
     classes: ClassVar[int] = 10
 
@@ -63,6 +70,14 @@ class Distortion:
     def size(self) -> tuple[int, int]:
         """Height and width of the canvas."""
         return self.side, self.side
+
+    def draw(self, digits: Tensor, generator: torch.Generator) -> Tensor:
+        """(N, 1, 28, 28) digits, distorted with a generator on their device: (N, 1, side, side)."""
+        family, theta = self.law(len(digits), generator)
+        canvas = warp(digits, family, theta, self.size)
+        if self.clutter:
+            return paste(canvas, pieces(digits, self.clutter, CLUTTER_SIDE, generator), generator)
+        return canvas
 
     def compose(self, images: Digits, index: Tensor, generator: torch.Generator) -> Batch:
         """The digits at `index`, distorted, and their labels."""
@@ -89,9 +104,15 @@ def place(
     Returns:
         (N, 1, side, side).
     """
-    count = len(digits)
-    degrees, scale = (torch.as_tensor(value).to(digits).expand(count) for value in (degrees, scale))
-    shift = torch.as_tensor(shift).to(digits).expand(count, 2)
+    degrees, scale, shift = (torch.as_tensor(value).to(digits) for value in (degrees, scale, shift))
+    family, theta = placing(side, degrees.expand(len(digits)), scale, shift)
+    return warp(digits, family, theta, (side, side))
+
+
+def placing(side: int, degrees: Tensor, scale: Tensor, shift: Tensor) -> Warps:
+    """The warps by which canvases read digits that are placed: (N,) degrees, the others as in `place`."""
+    count = len(degrees)
+    scale, shift = scale.expand(count), shift.expand(count, 2)
     # canvas point -> digit point: undo the shift, then the turn, then the scale.
     matrix = (
         scale_matrix((side / SIDE / scale)[:, None].expand(-1, 2))
@@ -99,27 +120,27 @@ def place(
         @ translation_matrix(-shift * (2 / side))
     )
     family = Affine()
-    return warp(digits, family, family.from_matrix(matrix), (side, side))
+    return family, family.from_matrix(matrix)
 
 
-def rotated(digits: Tensor, generator: torch.Generator) -> Tensor:
+def rotated(count: int, generator: torch.Generator) -> Warps:
     """R: turned by an angle uniform in [-90°, 90°], on 28x28."""
-    return place(digits, SIDE, degrees=_uniform(-90, 90, (len(digits),), generator))
+    degrees = _uniform(-90, 90, (count,), generator)
+    return placing(SIDE, degrees, degrees.new_ones(1), degrees.new_zeros(2))
 
 
-def rotated_translated_scaled(digits: Tensor, generator: torch.Generator) -> Tensor:
+def rotated_translated_scaled(count: int, generator: torch.Generator) -> Warps:
     """RTS: angle uniform in [-45°, 45°], scale in [0.7, 1.2], anywhere on 42x42.
 
     Anywhere: the centre of the digit is uniform where the unscaled, upright 28x28 frame would still fit.
     """
-    count, side = len(digits), 42
     degrees = _uniform(-45, 45, (count,), generator)
     scale = _uniform(0.7, 1.2, (count,), generator)
-    room = (side - SIDE) / 2
-    return place(digits, side, degrees=degrees, scale=scale, shift=_uniform(-room, room, (count, 2), generator))
+    room = (42 - SIDE) / 2
+    return placing(42, degrees, scale, _uniform(-room, room, (count, 2), generator))
 
 
-def projected(digits: Tensor, generator: torch.Generator) -> Tensor:
+def projected(count: int, generator: torch.Generator) -> Warps:
     """P: scaled by [0.75, 1], then each corner moved by Gaussian noise of 5 pixels, on 28x28.
 
     As for E, the noise is added to where the corners of the canvas read the digit. 5 pixels is the root mean square
@@ -131,12 +152,12 @@ def projected(digits: Tensor, generator: torch.Generator) -> Tensor:
     (9.7 %; 13.8 % where the noise moves the frame that the digit is drawn into), with a move along the corner's
     diagonal too easy (1.8 %; 2.1 %).
     """
-    scale = _uniform(0.75, 1.0, (len(digits), 1, 1, 1), generator)
-    noise = _normal(5 / 2**0.5 * PIXEL, (len(digits), TRIES, 4, 2), generator)
-    return _through_corners(digits, (digits.new_tensor(CORNERS) + noise) / scale)
+    scale = _uniform(0.75, 1.0, (count, 1, 1, 1), generator)
+    noise = _normal(5 / 2**0.5 * PIXEL, (count, TRIES, 4, 2), generator)
+    return _through_corners((noise.new_tensor(CORNERS) + noise) / scale)
 
 
-def homography_noise(digits: Tensor, generator: torch.Generator) -> Tensor:
+def homography_noise(count: int, generator: torch.Generator) -> Warps:
     """H: each corner moved by Gaussian noise of 3.5 pixels along either axis, and all together by as much; on 28x28.
 
     The perturbations of inverse-compositional transformers: 0.25 in normalised units of both kinds. Noise that folds
@@ -144,21 +165,21 @@ def homography_noise(digits: Tensor, generator: torch.Generator) -> Tensor:
 
     Source: Lin and Lucey (2017), and the settings released with it.
     """
-    own = _normal(0.25, (len(digits), TRIES, 4, 2), generator)
-    shared = _normal(0.25, (len(digits), TRIES, 1, 2), generator)
-    return _through_corners(digits, digits.new_tensor(CORNERS) + own + shared)
+    own = _normal(0.25, (count, TRIES, 4, 2), generator)
+    shared = _normal(0.25, (count, TRIES, 1, 2), generator)
+    return _through_corners(own.new_tensor(CORNERS) + own + shared)
 
 
-def _through_corners(digits: Tensor, read: Tensor) -> Tensor:
-    """The projective warp by which the corners of the canvas read the digit at one of (N, tries, 4, 2) places.
+def _through_corners(read: Tensor) -> Warps:
+    """The projective warps by which the corners of canvases read digits at one of (N, tries, 4, 2) places.
 
     It is the first of those that do not fold the frame.
     """
-    count = len(digits)
+    count = len(read)
     first = _is_convex(read).int().argmax(dim=1)  # (N,)
-    read = read[torch.arange(count, device=digits.device), first]  # (N, 4, 2)
-    corners, family = digits.new_tensor(CORNERS).expand(count, 4, 2), Projective()
-    return warp(digits, family, family.from_matrix(perspective_matrix(corners, read)))
+    read = read[torch.arange(count, device=read.device), first]  # (N, 4, 2)
+    corners, family = read.new_tensor(CORNERS).expand(count, 4, 2), Projective()
+    return family, family.from_matrix(perspective_matrix(corners, read))
 
 
 def _is_convex(corners: Tensor) -> Tensor:
@@ -168,33 +189,33 @@ def _is_convex(corners: Tensor) -> Tensor:
     return (turn > 0).all(dim=-1)
 
 
-def elastic(digits: Tensor, generator: torch.Generator) -> Tensor:
+def elastic(count: int, generator: torch.Generator) -> Warps:
     """E: scaled by [0.75, 1], then a thin plate spline, 16 control points moved by Gaussian noise of 1.5 pixels.
 
     The control points lie on a 4x4 lattice over the 28x28 canvas, and the noise is added to where they read the digit.
     """
     family = ThinPlateSpline(control=(4, 4))
-    scale = _uniform(0.75, 1.0, (len(digits), 1), generator)
-    lattice = family.identity(len(digits), device=digits.device)  # (N, 32)
-    theta = (lattice + _normal(1.5 * PIXEL, (len(digits), 32), generator)) / scale
-    return warp(digits, family, theta)
+    scale = _uniform(0.75, 1.0, (count, 1), generator)
+    lattice = family.identity(count, device=generator.device)  # (N, 32)
+    return family, (lattice + _normal(1.5 * PIXEL, (count, 32), generator)) / scale
 
 
-def translated(digits: Tensor, generator: torch.Generator) -> Tensor:
+def translated(count: int, generator: torch.Generator) -> Warps:
     """T: at a random whole-pixel place on 60x60 where the 28x28 frame fits."""
-    return put_anywhere(digits, 60, generator)[0]
+    return anywhere(count, 60, generator)[0]
+
+
+def anywhere(count: int, side: int, generator: torch.Generator) -> tuple[Warps, Tensor]:
+    """A digit at a whole-pixel place of each canvas, and (N, 2) its frame's first corner, x first."""
+    corner = _whole(side - SIDE + 1, (count, 2), generator)
+    upright = torch.zeros_like(corner[:, 0])
+    return placing(side, upright, upright + 1, corner - (side - SIDE) / 2), corner
 
 
 def put_anywhere(digits: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """(N, 1, side, side) canvases with a digit at a whole-pixel place, and (N, 2) its frame's first corner, x first."""
-    corner = _whole(side - SIDE + 1, (len(digits), 2), generator)
-    return place(digits, side, shift=corner - (side - SIDE) / 2), corner
-
-
-def translated_cluttered(digits: Tensor, generator: torch.Generator) -> Tensor:
-    """TC: T, and six 6x6 pieces of other digits of the batch at random places; the brighter pixel wins."""
-    canvas = translated(digits, generator)
-    return paste(canvas, pieces(digits, 6, 6, generator), generator)
+    (family, theta), corner = anywhere(len(digits), side, generator)
+    return warp(digits, family, theta, (side, side)), corner
 
 
 def pieces(digits: Tensor, count: int, side: int, generator: torch.Generator) -> Tensor:
@@ -255,9 +276,10 @@ DISTORTIONS: dict[str, Distortion] = {
             "TC",
             "any place on 60x60, six 6x6 pieces of other digits as clutter",
             60,
-            translated_cluttered,
+            translated,
             True,
             _STILL | {"translation": (-16, 16)},
+            clutter=6,
         ),
         Distortion(
             "H",

@@ -1,6 +1,9 @@
-"""The arrays behind the pictures of a report."""
+"""The arrays behind the pictures of a report.
 
-from collections.abc import Iterable
+Of a network with K transformers side by side there are K of everything that one makes, in an axis of its own.
+"""
+
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spatial_transformer import SpatialTransformer
+
 from ..models.classifier import DigitClassifier
 from ..models.theta_names import theta_names
-from ..regions import frame
+from ..regions import Transformer, pixel_boxes, regions, thetas
 from ..tasks.classification import ImageClassification
+from ..tasks.looking import best_box_overlaps, first
 from ..tasks.task import Batch
 
+LAYOUT = 2  # of the arrays; 1 had no axis for several transformers, and outlines in normalised coordinates
 SHEET = 48  # images on the contact sheet
 HARDEST = 24  # mistakes that are shown
-OUTLINE = 20  # points along each side of the sampled region
 
 
 class Filmstrip:
@@ -31,7 +37,7 @@ class Filmstrip:
 
     def __init__(self, images: Tensor, steps: int) -> None:
         self.images = images[: self.IMAGES]
-        self.frames: dict[int, Tensor] = {}  # step -> (B, H, W) or (B, H, W, 3)
+        self.frames: dict[int, Tensor] = {}  # step -> (B, K, h, w) or (B, K, h, w, 3)
         # Closer together at first, when most happens.
         self.moments = {round(steps * (i / (self.MOMENTS - 1)) ** 2) for i in range(self.MOMENTS)}
 
@@ -40,7 +46,7 @@ class Filmstrip:
         assert isinstance(network, DigitClassifier)
         if step in self.moments and step not in self.frames and network.transformer is not None:
             device = next(network.parameters()).device
-            self.frames[step] = as_picture(network.transformer(self.images.to(device))).float().cpu()
+            self.frames[step] = _seen(network.transformer, self.images.to(device)).float().cpu()
 
     def state_dict(self) -> dict[str, Any]:
         return {"frames": self.frames}
@@ -65,24 +71,55 @@ def save_pictures(
     network.eval()
     confusion, hardest = survey(network, task)
     hard = _sheet(network, *hardest) if len(hardest[1]) else {}
-    arrays = _sheet(network, *_first(task.test, SHEET)) | {f"hard_{name}": array for name, array in hard.items()}
-    transformer = network.transformer
+    arrays = _sheet(network, *first(task, SHEET)) | {f"hard_{name}": array for name, array in hard.items()}
+    boxes = task.test_boxes()
+    if boxes is not None:
+        arrays["boxes"] = pixel_boxes(boxes[:SHEET], task.canvas.size)
+    if network.transformer is not None:
+        arrays |= _transformer_pictures(network.transformer, network, task, film, mean_before)
+    written: dict[str, Any] = {name: array.float().cpu().numpy() for name, array in arrays.items()}
+    written |= {"layout": np.array(LAYOUT), "class_names": np.array(task.class_names), "confusion": confusion.numpy()}
+    if network.transformer is not None:
+        written["theta_names"] = np.array(theta_names(network.transformer.family))
+    np.savez_compressed(path, **written)
+
+
+def _transformer_pictures(
+    transformer: Transformer,
+    network: DigitClassifier,
+    task: ImageClassification,
+    film: Filmstrip,
+    mean_before: Tensor | None,
+) -> dict[str, Tensor]:
+    """What a network without a transformer has none of."""
+    theta = torch.cat([thetas(transformer, images) for images, _ in task.test])  # (T, K, P)
+    arrays = {"theta": theta, "identity": _start(transformer, film.images[:1])}
+    overlaps = best_box_overlaps(transformer, task, theta)
+    if overlaps is not None:
+        arrays["overlaps"] = overlaps
     mean_after = mean_per_class(network, task)
-    if transformer is not None and mean_before is not None and mean_after is not None:
+    if mean_before is not None and mean_after is not None:
+        arrays |= {"mean_before": mean_before, "mean_after": mean_after}
+    if film.frames:
         arrays |= {
-            "theta": torch.cat([transformer.theta(batch) for batch, _ in task.test]),
-            "identity": transformer.family.identity(1)[0],
-            "mean_before": mean_before,
-            "mean_after": mean_after,
             "film": torch.stack(list(film.frames.values())),
             "film_steps": torch.tensor(list(film.frames)),
             "film_images": as_picture(film.images),
         }
-    written: dict[str, Any] = {name: array.float().cpu().numpy() for name, array in arrays.items()}
-    written |= {"class_names": np.array(task.class_names), "confusion": confusion.numpy()}
-    if transformer is not None:
-        written["theta_names"] = np.array(theta_names(transformer.family))
-    np.savez_compressed(path, **written)
+    return arrays
+
+
+def _start(transformer: Transformer, images: Tensor) -> Tensor:
+    """(K, P) where transformers begin, whatever they are shown."""
+    fresh = copy.deepcopy(transformer)
+    fresh.reset_to_identity() if isinstance(fresh, SpatialTransformer) else fresh.reset_to_starts()
+    return thetas(fresh, images)[0]
+
+
+def _seen(transformer: Transformer, images: Tensor) -> Tensor:
+    """(N, K, h, w) or (N, K, h, w, 3), what K transformers hand on of (N, C, H, W) images."""
+    seen = transformer(images)
+    return as_picture(seen[:, None] if isinstance(transformer, SpatialTransformer) else seen)
 
 
 def _sheet(network: DigitClassifier, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -97,9 +134,9 @@ def _sheet(network: DigitClassifier, images: Tensor, labels: Tensor) -> dict[str
     transformer = network.transformer
     if transformer is None:
         return arrays
-    warped, theta = transformer(images, return_theta=True)
-    outline = transformer.family.points(theta, frame(OUTLINE).to(theta))
-    return arrays | {"warped": as_picture(warped), "outline": outline}
+    size = (images.shape[2], images.shape[3])
+    outline = regions(transformer.family, thetas(transformer, images), size).outline  # (N, K, L, 2)
+    return arrays | {"warped": _seen(transformer, images), "outline": outline}
 
 
 @torch.inference_mode()
@@ -124,30 +161,19 @@ def survey(network: nn.Module, task: ImageClassification) -> tuple[Tensor, Batch
     return confusion, (torch.stack([image for *_, image, _ in worst]), torch.stack([label for *_, label in worst]))
 
 
-def _first(batches: Iterable[Batch], count: int) -> Batch:
-    """The first images and labels, of as many batches as that takes."""
-    found: list[Batch] = []
-    for batch in batches:
-        found.append(batch)
-        if sum(len(labels) for _, labels in found) >= count:
-            break
-    images, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return images[:count], labels[:count]
-
-
 def as_picture(images: Tensor) -> Tensor:
-    """(N, C, H, W) to (N, H, W) in grey or (N, H, W, 3) in colours, as the report shows them."""
-    return images.movedim(1, -1) if images.shape[1] == 3 else images[:, 0]
+    """(..., C, H, W) to (..., H, W) in grey or (..., H, W, 3) in colours, as the report shows them."""
+    return images.movedim(-3, -1) if images.shape[-3] == 3 else images[..., 0, :, :]
 
 
 @torch.inference_mode()
 def mean_per_class(network: DigitClassifier, task: ImageClassification) -> Tensor | None:
-    """(classes, H, W) or (classes, H, W, 3), the mean output of the transformer; None for a network without one."""
+    """(classes, K, h, w) or (classes, K, h, w, 3), mean outputs of transformers; None for a network without one."""
     if network.transformer is None:
         return None
     sums: Tensor | None = None
     for images, labels in task.test:
-        seen = as_picture(network.transformer(images)).double()  # (N, H, W) or (N, H, W, 3)
+        seen = _seen(network.transformer, images).double()  # (N, K, h, w) or (N, K, h, w, 3)
         if sums is None:
             sums = seen.new_zeros(len(task.class_names), *seen.shape[1:])
         sums.index_add_(0, labels, seen)

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from ..images.preprocessing import Preprocessing
 from ..models.build import count_localising_parameters, count_parameters
 from ..models.spec import Canvas
+from ..poses import Pose, PoseSource
+from .looking import measure_transformer
 from .task import Batch, Task
 
 
@@ -51,6 +53,20 @@ class ImageClassification(Classification):
     canvas: Canvas
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
+
+    def measure(self, network: nn.Module) -> dict[str, Any]:
+        """Errors and sizes; and of a network with a transformer, what that undoes and frames."""
+        measured = super().measure(network)
+        transformer = getattr(network, "transformer", None)
+        return measured if transformer is None else measured | measure_transformer(transformer, self)
+
+    def test_poses(self) -> tuple[PoseSource, Pose] | None:
+        """How the things in the test images lie, in their order, and how that is known; None where it is not."""
+        return None
+
+    def test_boxes(self) -> Tensor | None:
+        """(T, 4) true boxes of the test images, in their order, normalised, NaN where an image has none."""
+        return None
 
     def summary(self) -> str:
         """What was found in the data, for the person who starts a run; nothing where there is nothing to say."""

@@ -2,19 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..images import Augmentation, ImageData, ImageSet, TrainingBatches, skipped_lines
-from ..regions import frame, overlap
+from ..poses import Pose, PoseSource, pose_of_boxes
 from .classification import ImageClassification, is_wrong
 from .task import Batch, Draw
-
-FOUND = 0.5  # of intersection over union: a box is found
-SIDES = 20  # points along each side of a sampled region
 
 
 @dataclass(frozen=True)
@@ -89,26 +85,15 @@ class OwnImages(ImageClassification):
     def test(self) -> InOrder:
         return InOrder(self.data.test.mixed())
 
-    def measure(self, network: nn.Module) -> dict[str, Any]:
-        """As always; and, where the data has boxes, how well the region that a transformer samples covers them."""
-        measured = super().measure(network)
-        if not self.data.test.has_boxes or getattr(network, "transformer", None) is None:
-            return measured
-        overlaps = torch.cat([self._overlaps(network, *chunk) for chunk in self.data.test.chunks()])
-        overlaps = overlaps[overlaps.isfinite()]  # of images with a box
-        return measured | {
-            "box_overlap_mean": overlaps.mean().item(),
-            "boxes_found_percent": 100 * (overlaps >= FOUND).float().mean().item(),
-        }
+    def test_poses(self) -> tuple[PoseSource, Pose] | None:
+        boxes = self.test_boxes()
+        return None if boxes is None else ("boxes", pose_of_boxes(boxes, self.canvas.size))
 
-    @torch.inference_mode()
-    def _overlaps(self, network: nn.Module, indices: Tensor, pixels: Tensor) -> Tensor:
-        """(n,) intersection over union of the sampled regions' boxes with the true ones, NaN where there is none."""
-        transformer = network.transformer
-        theta = transformer.theta(pixels.float() / 255)  # type: ignore[operator, union-attr]
-        border = transformer.family.points(theta, frame(SIDES).to(theta))  # type: ignore[operator, union-attr]
-        seen = torch.cat([border.amin(dim=1), border.amax(dim=1)], dim=1)  # (n, 4) left, top, right, bottom
-        return overlap(seen.clamp(-1, 1), self.data.test.boxes[indices])
+    def test_boxes(self) -> Tensor | None:
+        if not self.data.test.has_boxes:
+            return None
+        images = self.test.images
+        return torch.cat([images.boxes[indices] for indices, _ in images.chunks()])  # without damaged images
 
     def figures(self, network: nn.Module, batch: Batch, done: float = 1.0) -> dict[str, Tensor]:
         if self.weights is None:

@@ -5,6 +5,7 @@ from itertools import count
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .scene import Images, Scene
 from .task import Batch, Draw
@@ -44,12 +45,14 @@ class TrainingStream:
 
 def frozen(images: Images, scene: Scene, seed: int) -> list[Batch]:
     """An example around every image, the same on every machine: drawn on the CPU."""
-    batches = []
-    for start in range(0, len(images), FROZEN_BATCH):
+    return [scene.compose(images, index, generator) for index, generator in draws(len(images), seed)]
+
+
+def draws(count: int, seed: int) -> Iterator[tuple[Tensor, torch.Generator]]:
+    """Which of so many images each batch of a frozen set is made of, and what it is drawn with."""
+    for start in range(0, count, FROZEN_BATCH):
         generator = torch.Generator().manual_seed(mixed(seed, start))
-        index = torch.arange(start, min(start + FROZEN_BATCH, len(images)))
-        batches.append(scene.compose(images, index, generator))
-    return batches
+        yield torch.arange(start, min(start + FROZEN_BATCH, count)), generator
 
 
 def mixed(*numbers: int) -> int:

@@ -115,12 +115,12 @@ class Chart:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often a parameter took which value; `bars` are (x, y, width, height)."""
+    """How often something took which value; `bars` are (x, y, width, height), and a dashed line stands at `mark`."""
 
     name: str
     bars: tuple[tuple[float, float, float, float], ...]
     ticks: tuple[Tick, ...]
-    identity: Tick
+    mark: Tick
     summary: str
 
 
@@ -160,15 +160,15 @@ def line_chart(
     return Chart(words, x_ticks, up.ticks(), lines, shown)
 
 
-def histogram(name: str, values: np.ndarray, identity: float) -> Histogram | None:
-    """The histogram of (T,) values of one parameter of theta; None when none is finite."""
+def histogram(name: str, values: np.ndarray, marked: float) -> Histogram | None:
+    """The histogram of (T,) values, such as of one parameter of theta; None when none is finite."""
     values = values[np.isfinite(values)].astype(np.float64)
     if len(values) == 0:
         return None
-    low, high = min(values.min(), identity), max(values.max(), identity)
-    room = 0.12 * (high - low) or 0.1 * max(abs(identity), 1.0)
+    low, high = min(values.min(), marked), max(values.max(), marked)
+    room = 0.12 * (high - low) or 0.1 * max(abs(marked), 1.0)
     axis = Axis(float(low - room), float(high + room), BAR_LEFT, BAR_RIGHT)
-    mark = Tick(axis(identity), wording.short(identity, 2))
+    mark = Tick(axis(marked), wording.short(marked, 2))
     ticks = tuple(tick for tick in axis.ticks(3) if abs(tick.position - mark.position) > TEXT_WIDTH)
     summary = wording.spread(float(values.mean()), float(values.std()))
     return Histogram(name, _bars(values, axis), ticks, mark, summary)

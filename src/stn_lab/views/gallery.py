@@ -1,15 +1,16 @@
 """What a model saw and answered: contact sheet, mean images and film, as the page shows them."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from .pictures import Picture, Region, margin, picture, region
+from .pictures import Frame, Picture, Region, frame, margin, picture, region
 from .read import Model
 
-# The arrays that have one entry for each card of a contact sheet.
 SHOWN_CLASSES = 20  # in the table of confusions: those with most mistakes
-SHEET = ("images", "labels", "predictions", "confidence", "warped", "outline")
+# The arrays that have one entry for each card of a contact sheet.
+SHEET = ("images", "labels", "predictions", "confidence", "warped", "outline", "boxes", "overlaps")
 
 
 @dataclass(frozen=True)
@@ -18,16 +19,20 @@ class Card:
 
     Attributes:
         image: what went in.
-        warped: what the transformer made of it; None without a transformer.
-        region: where it looked; None when that is unknown.
+        warped: what each transformer made of it; none without a transformer.
+        regions: where each looked; None when that is unknown.
+        box: the true box; None where there is none.
+        overlap: intersection over union of where the network looked with it, 0 to 1; None where that is unknown.
         label: the name of the true class.
         prediction: that of the class that the network answered.
         confidence: the probability it gave to that, 0 to 1; None when it was not stored.
     """
 
     image: Picture
-    warped: Picture | None
-    region: Region | None
+    warped: tuple[Picture, ...]
+    regions: tuple[Region | None, ...]
+    box: Frame | None
+    overlap: float | None
     label: str
     prediction: str
     confidence: float | None
@@ -40,10 +45,17 @@ class Card:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The cards of one model; `margin` is the room around the images, as a share of their side."""
+    """The cards of one model.
+
+    Attributes:
+        cards: an image each.
+        margin: the room around the images, as a share of their side.
+        looks: how many transformers look at each side by side.
+    """
 
     cards: tuple[Card, ...]
     margin: float
+    looks: int
 
     @property
     def right(self) -> int:
@@ -61,16 +73,18 @@ class Moment:
 
 @dataclass(frozen=True)
 class Film:
-    """The same images, seen through the transformer at several moments of the training."""
+    """The same images, seen through a transformer at several moments of the training; `name` says which, of several."""
 
+    name: str
     inputs: tuple[Picture, ...]
     moments: tuple[Moment, ...]
 
 
 @dataclass(frozen=True)
 class Means:
-    """The mean warped image of each class, at the start and at the end of the training."""
+    """The mean warped image of each class, at the start and at the end of the training; `name` as of a `Film`."""
 
+    name: str
     names: tuple[str, ...]
     before: tuple[Picture, ...]
     after: tuple[Picture, ...]
@@ -114,9 +128,11 @@ def _sheet(model: Model, prefix: str, count: int | None) -> Sheet | None:
     arrays = {name: model.pictures[prefix + name][:count] for name in SHEET if prefix + name in model.pictures}
     if not {"images", "labels", "predictions"} <= arrays.keys():
         return None
+    height, width = arrays["images"].shape[1:3]
     outlines = arrays.get("outline")
-    room = margin(outlines) if outlines is not None else 0.0
-    return Sheet(tuple(_card(model, arrays, k) for k in range(len(arrays["images"]))), room)
+    room = margin(outlines, width, height) if outlines is not None else 0.0
+    looks = arrays["warped"].shape[1] if "warped" in arrays else 0
+    return Sheet(tuple(_card(model, arrays, k) for k in range(len(arrays["images"]))), room, looks)
 
 
 def confusion(model: Model) -> Confusion | None:
@@ -146,37 +162,54 @@ def same_images(model: Model, other: Model, count: int) -> bool:
     return np.array_equal(model.pictures["images"][:count], other.pictures["images"][:count])
 
 
-def means(model: Model) -> Means | None:
-    """The mean images of a model, None when it has none. Both rows share one scale of grey."""
+def transformer_names(count: int) -> tuple[str, ...]:
+    """How several are told apart; one needs no name."""
+    return ("",) if count == 1 else tuple(f"transformer {k} of {count}" for k in range(1, count + 1))
+
+
+def means(model: Model) -> list[Means]:
+    """The mean images of each transformer of a model. Both rows share one scale of grey."""
     if not {"mean_before", "mean_after"} <= model.pictures.keys():
-        return None
-    before, after = (
-        np.nan_to_num(model.pictures[name]) for name in ("mean_before", "mean_after")
-    )  # (classes, h, w) or (classes, h, w, 3)
+        return []
+    before, after = (np.nan_to_num(model.pictures[name]) for name in ("mean_before", "mean_after"))  # (classes, K, ...)
     brightest = max(before.max(initial=0), after.max(initial=0)) or 1.0
-    names = tuple(map(model.class_name, range(len(after))))
-    return Means(names, tuple(picture(m / brightest) for m in before), tuple(picture(m / brightest) for m in after))
+    classes = tuple(map(model.class_name, range(len(after))))
+    return [
+        Means(name, classes, *(tuple(picture(m[k] / brightest) for m in rows) for rows in (before, after)))
+        for k, name in enumerate(transformer_names(after.shape[1]))
+    ]
 
 
-def film(model: Model) -> Film | None:
-    """The film of a model, None when it has none."""
+def films(model: Model) -> list[Film]:
+    """The films of each transformer of a model."""
     arrays = model.pictures
     if not {"film", "film_steps", "film_images"} <= arrays.keys():
-        return None
-    moments = zip(arrays["film_steps"], arrays["film"], strict=True)
-    return Film(
-        inputs=tuple(map(picture, arrays["film_images"])),
-        moments=tuple(Moment(int(step), tuple(map(picture, frames))) for step, frames in moments),
-    )
+        return []
+    inputs = tuple(map(picture, arrays["film_images"]))
+    frames = arrays["film"]  # (moments, B, K, ...)
+    return [
+        Film(
+            name,
+            inputs,
+            tuple(
+                Moment(int(step), tuple(map(picture, seen[:, k])))
+                for step, seen in zip(arrays["film_steps"], frames, strict=True)
+            ),
+        )
+        for k, name in enumerate(transformer_names(frames.shape[2]))
+    ]
 
 
 def _card(model: Model, arrays: dict[str, np.ndarray], k: int) -> Card:
     name = model.class_name
     height, width = arrays["images"].shape[1:3]
+    overlap = float(arrays["overlaps"][k]) if "overlaps" in arrays else math.nan
     return Card(
         image=picture(arrays["images"][k]),
-        warped=picture(arrays["warped"][k]) if "warped" in arrays else None,
-        region=region(arrays["outline"][k], width, height) if "outline" in arrays else None,
+        warped=tuple(map(picture, arrays["warped"][k])) if "warped" in arrays else (),
+        regions=tuple(region(o, width, height) for o in arrays["outline"][k]) if "outline" in arrays else (),
+        box=frame(arrays["boxes"][k]) if "boxes" in arrays else None,
+        overlap=overlap if math.isfinite(overlap) else None,
         label=name(arrays["labels"][k]),
         prediction=name(arrays["predictions"][k]),
         confidence=float(arrays["confidence"][k]) if "confidence" in arrays else None,

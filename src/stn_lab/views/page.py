@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from . import gallery, wording
+from . import gallery, undone, wording
 from .charts import Chart, Histogram, Words, histogram, line_chart, thin
 from .read import Model, Run, Series, Sweep, read_run
 from .verdict import change, is_clear, lowest_error, twin, verdict
@@ -52,6 +53,21 @@ class Hero:
     answers: dict[str, list[str]]
 
 
+@dataclass(frozen=True)
+class Framing:
+    """How well the regions that a model samples fit the true boxes.
+
+    Attributes:
+        mean: intersection over union.
+        found: for how many test images, in percent, it is 0.5 or more.
+        chart: of all of them.
+    """
+
+    mean: float
+    found: float
+    chart: Histogram | None
+
+
 def write_report(run: Path) -> Path:
     """Write the report of a run: one HTML file that needs nothing else.
 
@@ -82,15 +98,18 @@ def render(run: Run) -> str:
             inks=inks(run.models),
             rows=rows(run.models),
             hero=hero(run.models),
+            accounts=[(model, account) for model in run.models for account in undone.accounts(model)],
+            framings=[(model, framing) for model in run.models if (framing := framing_of(model))],
             first=FIRST,
             curves=curves(run.models),
             sheets=[(model, sheet) for model in shown if (sheet := gallery.sheet(model))],
             confusions=[(model, table) for model in run.models if (table := gallery.confusion(model))],
             hardest=[(model, sheet) for model in shown if (sheet := gallery.hardest(model))],
-            means=[(model, means) for model in run.models if (means := gallery.means(model))],
-            films=[(model, film) for model in run.models if (film := gallery.film(model))],
-            histograms=[(model, charts) for model in run.models if (charts := histograms(model))],
+            means=[(model, means) for model in run.models for means in gallery.means(model)],
+            films=[(model, film) for model in run.models for film in gallery.films(model)],
+            histograms=[(model, *one) for model in run.models for one in histograms(model)],
             sweeps=[chart for sweep in run.sweeps if (chart := sweep_chart(sweep))],
+            loaded=lowest_error(model for model in run.models if model.is_saved),
             origins=origins(run.models),
         )
     )
@@ -122,7 +141,8 @@ def hero(models: Sequence[Model]) -> Hero | None:
 
 def rows(models: Sequence[Model]) -> list[Row]:
     """The table of errors."""
-    best = lowest_error(models)
+    tested = [model for model in models if math.isfinite(model.number("error_percent"))]
+    best = lowest_error(tested) if len(tested) > 1 else None  # alone, it has won against nobody
     longest = max((_reach(model) for model in models), default=0.0) or 1.0
     return [_row(model, models, best is model, longest) for model in models]
 
@@ -149,15 +169,28 @@ def sweep_chart(sweep: Sweep) -> Chart | None:
     )
 
 
-def histograms(model: Model) -> list[Histogram]:
-    """One histogram for each parameter that a transformer predicts."""
+def histograms(model: Model) -> list[tuple[str, list[Histogram]]]:
+    """For each transformer, its name and one histogram for each parameter that it predicts."""
     arrays = model.pictures
     if not {"theta", "identity"} <= arrays.keys():
         return []
-    names = arrays.get("theta_names", [f"θ{p}" for p in range(1, arrays["theta"].shape[1] + 1)])
-    columns = zip(names, arrays["theta"].T, arrays["identity"].reshape(-1), strict=True)
-    charts = [histogram(str(name), values, float(identity)) for name, values, identity in columns]
-    return [chart for chart in charts if chart]
+    theta, identity = arrays["theta"], arrays["identity"]  # (T, K, P), (K, P)
+    names = arrays.get("theta_names", [f"θ{p}" for p in range(1, theta.shape[2] + 1)])
+    found = []
+    for k, transformer in enumerate(gallery.transformer_names(theta.shape[1])):
+        columns = zip(names, theta[:, k].T, identity[k], strict=True)
+        charts = [histogram(str(name), values, float(start)) for name, values, start in columns]
+        found.append((transformer, [chart for chart in charts if chart]))
+    return [(transformer, charts) for transformer, charts in found if charts]
+
+
+def framing_of(model: Model) -> Framing | None:
+    """How well regions fit true boxes; None where there are no boxes, or no transformer."""
+    mean, found = model.number("box_overlap_mean"), model.number("boxes_found_percent")
+    if not math.isfinite(mean):
+        return None
+    overlaps = model.pictures.get("overlaps", np.empty(0))
+    return Framing(mean, found, histogram("IoU", overlaps, 0.5))
 
 
 def origins(models: Sequence[Model]) -> dict[str, list[str]]:
@@ -206,6 +239,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (wording.percent, wording.error, wording.count, wording.short, wording.duration, wording.plain)
-    environment.filters.update({word.__name__: word for word in (*words, wording.distortion, wording.unbroken)})
+    numbers = (wording.percent, wording.whole_percent, wording.error, wording.count, wording.short, wording.duration)
+    words = (*numbers, wording.plain, wording.literal, wording.distortion, wording.unbroken)
+    environment.filters.update({word.__name__: word for word in words})
     return environment

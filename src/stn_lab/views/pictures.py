@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-# Points further away than this many half-widths are drawn there: out of view, and short to write.
-FURTHEST = 20.0
+# Points further away than this many widths are drawn there: out of view, and short to write.
+FURTHEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,16 @@ class Region:
     corner: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Frame:
+    """A box in the pixels of an image, such as that of what is to be found in it."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
 def picture(image: np.ndarray) -> Picture:
     """An (H, W) or (H, W, 3) image with values from 0 to 1 as a PNG. What lies outside is clipped, NaN is black."""
     values = np.nan_to_num(image.astype(np.float64)).clip(0, 1)
@@ -49,16 +59,25 @@ def picture(image: np.ndarray) -> Picture:
 
 
 def region(outline: np.ndarray, width: int, height: int) -> Region | None:
-    """The (L, 2) normalised points of an outline over an image of that size; None when no point is finite."""
-    finite = outline[np.isfinite(outline).all(axis=1)].clip(-FURTHEST, FURTHEST)
-    if len(finite) == 0:
+    """The (L, 2) points of an outline, in pixels, over an image of that size; None when no point is finite."""
+    furthest = FURTHEST * np.array([width, height])
+    points = outline[np.isfinite(outline).all(axis=1)].clip(-furthest, furthest)
+    if len(points) == 0:
         return None
-    points = (finite + 1) / 2 * np.array([width, height])  # (L, 2), -1 and +1 are the outer edges
     steps = " L".join(f"{x:.2f} {y:.2f}" for x, y in points)
     return Region(f"M{steps} Z", corner=(round(float(points[0, 0]), 2), round(float(points[0, 1]), 2)))
 
 
-def margin(outlines: np.ndarray) -> float:
-    """How much room (K, L, 2) outlines need around an image, as a share of its side; extreme ones are cut off."""
-    outside = np.nan_to_num(np.abs(outlines) - 1, nan=0, posinf=FURTHEST).max(axis=(1, 2)) / 2  # (K,)
+def frame(box: np.ndarray) -> Frame | None:
+    """A box of left, top, right, bottom, in pixels; None where it is NaN."""
+    if not np.isfinite(box).all():
+        return None
+    left, top, right, bottom = (round(float(edge), 2) for edge in box)
+    return Frame(left, top, round(right - left, 2), round(bottom - top, 2))
+
+
+def margin(outlines: np.ndarray, width: int, height: int) -> float:
+    """How much room (N, K, L, 2) outlines need around an image, as a share of its side; extreme ones are cut off."""
+    share = np.nan_to_num(outlines / np.array([width, height]), nan=0.5, posinf=FURTHEST, neginf=-FURTHEST)
+    outside = (np.abs(share - 0.5) - 0.5).max(axis=(1, 2, 3))  # (N,)
     return float(np.clip(np.quantile(outside, 0.9) + 0.04, 0.08, 0.4)) if len(outside) else 0.08

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import UserError
+from ..models.saved import SPEC, WEIGHTS
+from .earlier import as_today
 
 Content = TypeVar("Content")
 
@@ -36,12 +38,16 @@ class Model:
         result: its entry in `results.json`.
         metrics: its `metrics.csv`, column by column; empty without one.
         pictures: the arrays of its `pictures.npz`; empty without one.
+        family: of its transformers; empty without one, or where that is not known.
+        is_saved: whether it can be loaded.
     """
 
     label: str
     result: Mapping[str, Any]
     metrics: Mapping[str, Series]
     pictures: Mapping[str, np.ndarray]
+    family: str = ""
+    is_saved: bool = False
 
     def number(self, key: str) -> float:
         """A number of the result, NaN when it is missing."""
@@ -84,9 +90,10 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder. Models come in the order of the configuration."""
+    """A run folder. Models come in the order of the configuration; `path` is as it was given."""
 
     name: str
+    path: Path
     config: Mapping[str, Any]
     models: tuple[Model, ...]
     sweeps: tuple[Sweep, ...]
@@ -104,9 +111,9 @@ def read_run(folder: Path) -> Run:
     """
     config, results = _required(folder, "config.json"), _required(folder, "results.json")
     labels = dict.fromkeys([*config.get("models", []), *results])
-    models = tuple(_model(folder, label, results.get(label, {})) for label in labels)
+    models = tuple(_model(folder, label, results.get(label, {}), config.get("family", "")) for label in labels)
     sweeps = tuple(_undamaged(path, _sweep) for path in sorted(folder.glob("sweep-*.json")))
-    return Run(folder.resolve().name, config, models, sweeps)
+    return Run(folder.resolve().name, folder, config, models, sweeps)
 
 
 def as_number(value: Any) -> float:
@@ -127,10 +134,17 @@ def _required(folder: Path, name: str) -> dict[str, Any]:
         raise UserError(f"{path} is damaged ({error}); the report cannot be written") from error
 
 
-def _model(run: Path, label: str, result: Mapping[str, Any]) -> Model:
+def _model(run: Path, label: str, result: Mapping[str, Any], family: Any) -> Model:
     folder = run / label.replace(":", "-")
     pictures = folder / "pictures.npz"
-    return Model(label, result, _metrics(folder), _undamaged(pictures, _pictures) if pictures.is_file() else {})
+    return Model(
+        label,
+        result,
+        _metrics(folder),
+        _undamaged(pictures, _pictures) if pictures.is_file() else {},
+        (label.partition(":")[2] or str(family)) if label.startswith("st-") else "",
+        all((folder / name).is_file() for name in (SPEC, WEIGHTS)),
+    )
 
 
 def _undamaged(path: Path, read: Callable[[Path], Content]) -> Content:
@@ -165,7 +179,7 @@ def _column(rows: list[dict[str, str]], name: str) -> Series:
 
 def _pictures(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+        return as_today(dict(arrays))
 
 
 def _sweep(path: Path) -> Sweep:

@@ -33,14 +33,14 @@ def write_strip(run: Path) -> Path | None:
         return None
     arrays = model.pictures
     images, warped = (_channels_first(arrays[name]) for name in ("images", "warped"))
-    figure = draw_strip(images, arrays["outline"][:, None], warped[:, None])
+    figure = draw_strip(images, arrays["outline"], warped)
     FigureCanvasAgg(figure).print_png(run / NAME)
     return run / NAME
 
 
 def _channels_first(pictures: np.ndarray) -> np.ndarray:
-    """(N, H, W) or (N, H, W, 3) to (N, C, H, W)."""
-    return pictures[:, None] if pictures.ndim == 3 else np.moveaxis(pictures, -1, 1)
+    """(..., H, W) or (..., H, W, 3) to (..., C, H, W)."""
+    return np.moveaxis(pictures, -1, -3) if pictures.shape[-1] == 3 else pictures[..., None, :, :]
 
 
 def draw_strip(images: np.ndarray, outlines: np.ndarray, warped: np.ndarray) -> Figure:
@@ -48,18 +48,19 @@ def draw_strip(images: np.ndarray, outlines: np.ndarray, warped: np.ndarray) -> 
 
     Args:
         images: (N, C, H, W) in 0 ... 1; of other than three channels the brightest is shown.
-        outlines: (N, K, L, 2) normalised points around the region.
+        outlines: (N, K, L, 2) points around the regions, in pixels of which the first spans [0, 1].
         warped: (N, K, C, h, w).
     """
     count, looks = min(COUNT, len(images)), warped.shape[1]
+    height, width = images.shape[2:]
     figure = Figure(figsize=(1.2 * count, 1.25 * (1 + looks)), layout="constrained")
     for column in range(count):
         above, *below = (figure.add_subplot(1 + looks, count, i * count + column + 1) for i in range(1 + looks))
-        _show(above, images[column], extent=(-1, 1, 1, -1))
+        _show(above, images[column], extent=(0, width, height, 0))
         for (x, y), colour in zip(outlines[column].swapaxes(1, 2), itertools.cycle(COLOURS), strict=False):
             above.fill(x, y, fill=False, edgecolor=colour, linewidth=1.5)
             above.plot(x[0], y[0], "o", color=colour, markersize=5)
-        above.set(xlim=(-1.2, 1.2), ylim=(1.2, -1.2))
+        above.set(xlim=(-0.1 * width, 1.1 * width), ylim=(1.1 * height, -0.1 * height))
         for axes, seen in zip(below, warped[column], strict=True):
             _show(axes, seen)
         for axes in (above, *below):

@@ -16,10 +16,11 @@ ALIKE = 0.05
 
 @dataclass(frozen=True)
 class Verdict:
-    """The headline of the page and the sentence under it."""
+    """The headline of the page, the sentence under it, and the model with a transformer that they are about."""
 
     headline: str
     detail: str
+    model: Model | None = None
 
 
 def verdict(models: Sequence[Model]) -> Verdict:
@@ -27,7 +28,7 @@ def verdict(models: Sequence[Model]) -> Verdict:
     best = lowest_error(model for model in models if model.has_transformer)
     rival = twin(best, models) if best else lowest_error(models)
     if best and rival:
-        return Verdict(_headline(best, rival), _comparison(best, rival))
+        return Verdict(_headline(best, rival), _comparison(best, rival), best)
     if only := best or rival:
         return _alone(only)
     return Verdict("No results yet", "No model of this run has been tested.")
@@ -99,7 +100,8 @@ def _plain_label(model: Model) -> str:
 def _alone(model: Model) -> Verdict:
     missing = "without a transformer" if model.has_transformer else "with a spatial transformer"
     headline = f"{model.label} gets {wording.percent(model.number('error_percent'))} of the test images wrong"
-    return Verdict(headline, f"This run has no tested model {missing} to compare with.")
+    about = model if model.has_transformer else None
+    return Verdict(headline, f"This run has no tested model {missing} to compare with.", about)
 
 
 def _error(model: Model) -> str:

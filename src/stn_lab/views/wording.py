@@ -1,5 +1,6 @@
 """How numbers and names are written on the page. What is missing is written as a dash."""
 
+import json
 import math
 from typing import Any
 
@@ -24,6 +25,12 @@ def percent(value: Any) -> str:
     """12.345 is "12.3 %", 0.345 is "0.34 %"."""
     number = as_number(value)
     return f"{number:.{_decimals(number)}f} %" if math.isfinite(number) else MISSING
+
+
+def whole_percent(value: Any) -> str:
+    """92.3 is "92 %", -0.2 is "0 %"."""
+    number = as_number(value)
+    return f"{round(number)} %".replace("-", MINUS) if math.isfinite(number) else MISSING
 
 
 def error(value: Any, standard_error: Any) -> str:
@@ -81,6 +88,11 @@ def plain(value: Any) -> str:
         return ", ".join(map(plain, value))
     names = {None: "none", True: "yes", False: "no"}
     return names[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def literal(text: Any) -> str:
+    """Text as Python reads it: "runs/demo", in quotes."""
+    return json.dumps(str(text), ensure_ascii=False)
 
 
 def distortion(code: Any) -> str:

@@ -2,7 +2,9 @@
 
 import errno
 import json
+import re
 import sys
+from html import unescape
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from stn_lab.cli import main
 from stn_lab.training import checkpoint
 from stn_lab.training.loop import Loop
 
-NAMES = ("café & <b>", "tea")
+NAMES = ("<script>alert(1)", "café & <b>")
 FEW = ["--steps", "6", "--batch-size", "4", "--validations", "2", "--filters", "48", "--accelerator", "cpu"]
 
 
@@ -66,11 +68,39 @@ def test_a_folder_is_trained_on_measured_and_shown(run):
     with np.load(run / "st-resnet-attention" / "pictures.npz", allow_pickle=False) as arrays:
         assert arrays["images"].shape[1:] == (32, 32, 3)
         assert tuple(arrays["class_names"]) == NAMES
-        assert arrays["mean_after"].shape == (2, 32, 32, 3)
+        assert arrays["mean_after"].shape == (2, 1, 32, 32, 3)
+        assert arrays["boxes"].shape == (len(arrays["images"]), 4)
+        assert np.mean(arrays["overlaps"]) == pytest.approx(results["st-resnet:attention"]["box_overlap_mean"])
+    undone = results["st-resnet:attention"]["undone"]
+    assert {name: one["source"] for name, one in undone.items()} == {
+        "rotation": "trial",
+        "scale": "boxes",
+        "shift": "boxes",
+    } or set(undone) == {"rotation", "shift"}  # boxes that are all of one size
+    assert undone["rotation"]["share_percent"] == pytest.approx(0, abs=1e-6)  # attention does not turn
     page = (run / "report.html").read_text()
     assert "café &amp; &lt;b&gt;" in page
     assert "<b>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert(1)" not in page
     assert "--sweep" not in page
+
+
+def test_steps_are_those_that_the_terminal_told(run, folder, tmp_path, capfd):
+    flags = [*FEW, "--model", "resnet", "--size", 32, "--runs", tmp_path, "--name", "told"]
+    assert stn("train", "--data", folder, *flags) == 0
+    told = re.findall(r"^resnet: step (\d+) of 6", capfd.readouterr().out, re.MULTILINE)
+    page = (tmp_path / "told" / "report.html").read_text()
+    assert re.findall(r"<title>resnet, (\d+): ", page)[: len(told)] == told == ["3", "6"]
+
+
+def test_the_lines_at_the_end_of_the_page_load_the_model(run, folder, capfd):
+    page = (run / "report.html").read_text()
+    code = unescape(re.search(r"<pre><code>(.*?)</code>", page, re.DOTALL)[1])
+    assert len(code.split("\n\n")[1].splitlines()) == 3
+    names = {}
+    exec(code.replace("image.png", str(folder / NAMES[0] / "0.png")), names)
+    assert names["answer"] in NAMES
 
 
 def test_evaluate_finds_the_same(run, capfd):

@@ -81,8 +81,8 @@ def test_histogram_counts_everything_and_marks_the_identity():
     found = histogram("scale", values, 1.0)
     (_, _, _, high), (_, _, _, low) = found.bars
     assert high == pytest.approx(3 * low)
-    assert found.identity.text == "1"
-    assert found.bars[-1][0] < found.identity.position
+    assert found.mark.text == "1"
+    assert found.bars[-1][0] < found.mark.position
     assert found.summary == "0.35 ± 0.26"
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from stn_lab.views.page import write_report
 from stn_lab.views.pictures import picture
 from stn_lab.views.read import Model
 from stn_lab.views.wording import MISSING
+
+from .conftest import as_before, pictures
 
 SWEEP = {
     "kind": "rotation",
@@ -76,13 +79,13 @@ def test_page_needs_nothing_from_elsewhere(write_run, sweep):
     assert len(addresses) > 50
     assert {address[:5] for address in addresses if not address.startswith("#")} == {"data:"}
     assert not re.search(r"https?:|//\w+\.\w|url\(|@import|<base|<iframe|<object", html)
-    assert str(run.parent) not in html
+    assert html.count(str(run.parent)) == 1  # where it says how a model is loaded
 
 
 def test_every_section_is_there(write_run):
     html = html_of(write_run())
     sections = re.findall(r'<section id="(\w+)"', html)
-    assert sections == ["errors", "learning", "invariance", "sheet", "means", "film", "theta", "settings", "load"]
+    assert sections == ["errors", "learning", "sheet", "means", "film", "theta", "settings", "load"]
     assert set(re.findall(r'href="#(\w+)"', html)) == set(sections)
 
 
@@ -101,8 +104,8 @@ def test_sheets_with_a_transformer_come_first(write_run):
 
 def test_mean_images_share_one_scale_of_grey(write_run):
     model = page.read_run(write_run()).models[1]
-    dim, bright = np.full((10, 5, 7), 0.1), np.full((10, 5, 7), 0.4)
-    found = gallery.means(replace(model, pictures={"mean_before": dim, "mean_after": bright}))
+    dim, bright = np.full((10, 1, 5, 7), 0.1), np.full((10, 1, 5, 7), 0.4)
+    (found,) = gallery.means(replace(model, pictures={"mean_before": dim, "mean_after": bright}))
     assert found.before[0] == picture(np.full((5, 7), 0.25))
     assert found.after[0] == picture(np.full((5, 7), 1.0))
 
@@ -165,7 +168,7 @@ def test_a_model_that_has_not_finished_is_in_the_table(write_run):
     run = write_run()
     results = json.loads((run / "results.json").read_text())
     (run / "results.json").write_text(json.dumps({"cnn": results["cnn"]}))
-    assert f"st-cnn {MISSING} {MISSING} than cnn" in text_of(run)
+    assert f"st-cnn affine {MISSING} {MISSING} than cnn" in text_of(run)
 
 
 def test_nan_in_metrics_and_pictures_breaks_nothing(write_run):
@@ -175,7 +178,7 @@ def test_nan_in_metrics_and_pictures_breaks_nothing(write_run):
     )
     with np.load(run / "st-cnn" / "pictures.npz") as arrays:
         broken = {**arrays, "outline": arrays["outline"] * np.nan, "theta": arrays["theta"].copy()}
-        broken["theta"][:, 0] = np.nan
+        broken["theta"][:, :, 0] = np.nan
         broken["mean_after"] = np.full_like(arrays["mean_after"], np.nan)
         broken["warped"] = arrays["warped"] * np.inf
     np.savez(run / "st-cnn" / "pictures.npz", **broken)
@@ -207,7 +210,7 @@ def test_pictures_missing_for_one_model_are_named(write_run):
 
 def test_sweep_draws_a_curve_per_model_and_the_trained_range(write_run):
     run = write_run()
-    assert "stn evaluate RUN --sweep rotation" in text_of(run)
+    assert "Invariance" not in text_of(run)
     (run / "sweep-rotation.json").write_text(json.dumps(SWEEP))
     chart = re.search(
         r'<figure class="chart">\s*<figcaption>Error against rotation.*?</figure>', html_of(run), re.DOTALL
@@ -292,5 +295,93 @@ def test_only_the_classes_with_most_mistakes_are_in_a_large_table(write_run):
     assert gallery.confusion(Model("cnn", {}, {}, {})) is None
 
 
-def test_the_page_says_how_a_model_is_used(write_run):
-    assert 'model = stn_lab.load("runs/demo run", "cnn")' in write_report(write_run()).read_text()
+def test_the_page_ends_with_how_the_best_model_is_loaded_from_where_it_is(write_run):
+    run = write_run()
+    code = unescape(re.search(r"<pre><code>(.*?)</code>", html_of(run), re.DOTALL)[1])
+    assert f'model = stn_lab.load("{run}", "st-cnn")' in code.splitlines()
+    for name in ("cnn", "st-cnn"):
+        (run / name / "spec.json").unlink()
+    assert "stn_lab.load" not in html_of(run)
+
+
+def test_a_lone_model_has_won_against_nobody_and_says_its_family(write_run):
+    text = text_of(write_run(st_cnn=3.0))
+    assert "lowest error" not in text
+    assert "st-cnn affine" in text
+
+
+def test_a_family_that_is_in_the_label_is_not_said_twice(write_run):
+    run = write_run(cnn=1.0, **{"st-cnn:tps": 2.0})
+    assert [model.family for model in page.read_run(run).models] == ["", "tps"]
+    assert "st-cnn:tps tps" not in text_of(run)
+
+
+UNDONE = {
+    "rotation": {"share_percent": 2.1, "applied_spread": 26.0, "remaining_spread": 25.6, "unit": "degrees"},
+    "scale": {"share_percent": 60.0, "applied_spread": 17.0, "remaining_spread": 8.0, "unit": "percent"},
+    "shift": {"share_percent": 92.3, "applied_spread": 9.8, "remaining_spread": 2.3, "unit": "percent of the image"},
+}
+UNDONE = {name: one | {"source": "distortion"} for name, one in UNDONE.items()}
+
+
+def add_results(run, label, **values):
+    results = json.loads((run / "results.json").read_text())
+    results[label] |= values
+    (run / "results.json").write_text(json.dumps(results))
+
+
+def test_the_page_says_what_is_undone_and_what_was_not_learned(write_run):
+    run = write_run()
+    assert 'id="undone"' not in html_of(run)  # earlier runs did not measure it
+    add_results(run, "st-cnn", undone=UNDONE)
+    text = text_of(run).replace("\N{NO-BREAK SPACE}", " ")
+    said = "undoes 92 % of shifts and 60 % of zooms; of turns 2 %: it has not learned which way is up."
+    assert f"The transformer {said}" in text
+    assert f"It {said}" in text
+    assert "turns 2 % 26° 26° known from the distortion" in text
+    assert "Nobody tells it which way is up" not in text
+
+
+@pytest.mark.parametrize("damaged", [None, 3, {}, {"rotation": {}}, {"1": None}])
+def test_results_that_do_not_say_what_is_undone_break_nothing(write_run, damaged):
+    run = write_run()
+    add_results(run, "st-cnn", undone=damaged)
+    assert "nan" not in text_of(run).lower()
+
+
+def test_boxes_are_shown_with_how_well_the_region_fits_each(write_run):
+    run = write_run()
+    add_results(run, "st-cnn", box_overlap_mean=0.7345, boxes_found_percent=91.5)
+    path = run / "st-cnn" / "pictures.npz"
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    boxes = np.tile([1.0, 2.0, 5.5, 8.0], (6, 1))
+    boxes[1] = np.nan
+    fits = np.linspace(0.5, 0.9, 40)
+    fits[1] = np.nan
+    np.savez(path, **kept, boxes=boxes, overlaps=fits)
+    html, text = html_of(run), text_of(run).replace("\N{NO-BREAK SPACE}", " ")
+    assert "0.73 on average; 91.5 % are found" in text
+    assert html.count('<rect class="truth" x="1.0" y="2.0" width="4.5" height="6.0"/>') == 5 + 3  # the sheet, the hero
+    assert text.count("· IoU") == 5
+    assert "· IoU 0.50" in text
+
+
+def test_every_transformer_has_a_region_and_a_column_of_its_own(write_run):
+    run = write_run()
+    np.savez(run / "st-cnn" / "pictures.npz", **pictures(True, looks=3))
+    add_results(run, "st-cnn", undone={"1": UNDONE, "2": UNDONE, "3": UNDONE})
+    html, text = html_of(run), text_of(run)
+    assert html.count('class="window"') == 3 * (6 + 4)
+    assert html.count('<g class="look-2">') == 6 + 4
+    for section in ("undone", "means", "film", "theta"):
+        part = html.partition(f'<section id="{section}">')[2].partition("</section>")[0]
+        assert [f"transformer {k} of 3" in part for k in (1, 2, 3)] == [True] * 3
+    assert text.count("has not learned which way is up") == 3
+
+
+def test_runs_of_earlier_versions_look_the_same(write_run):
+    run = write_run()
+    today = html_of(run)
+    np.savez(run / "st-cnn" / "pictures.npz", **as_before(pictures(True)))
+    assert html_of(run) == today
