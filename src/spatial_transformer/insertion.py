@@ -180,7 +180,8 @@ def _find(model: nn.Module, name: str) -> nn.Module:
     if type(layer).forward is nn.Module.forward:  # a list or a dictionary of modules
         entries = ", ".join(repr(f"{name}.{key}") for key, _ in layer.named_children())
         raise ValueError(
-            f"{name!r} is a {type(layer).__name__}, which is never called itself. Name one of its entries: {entries}."
+            f"`name`: {name!r} is a {type(layer).__name__}, which is never called itself. Name one of its entries: "
+            f"{entries}."
         )
     return layer
 
@@ -212,12 +213,15 @@ def _received(
     finally:
         handle.remove()
     if not seen:
-        raise ValueError(f"{name!r} is never called when the model runs on `example`. Name a layer that is.")
+        raise ValueError(f"`name`: {name!r} is never called when the model runs on `example`. Name a layer that is.")
     for value in seen:
         if not isinstance(value, Tensor) or value.ndim != family.dims + 2:
             got = f"a tensor {checks.shape(value)}" if isinstance(value, Tensor) else type(value).__name__
             wanted = {2: "an image (N, C, H, W)", 3: "a volume (N, C, D, H, W)"}[family.dims]
-            raise ValueError(f"{name!r} must receive {wanted}, as `{family}` warps one; it receives {got}.")
+            raise ValueError(
+                f"`name`: {name!r} must receive {wanted}, as `{family}` warps one; it receives {got}. Name a layer "
+                "that does, or pass a family of its dimension."
+            )
     return seen[0].shape[1]  # type: ignore[attr-defined]
 
 

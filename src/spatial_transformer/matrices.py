@@ -189,7 +189,7 @@ def perspective_matrix(start: Tensor, end: Tensor) -> Tensor:
 
     Raises:
         ValueError: a shape is another.
-        torch.linalg.LinAlgError: three points of `start` lie on a line.
+        torch.linalg.LinAlgError: three points of `start` lie on a line; while traced, the matrix is not finite then.
 
     Example:
         >>> square = torch.tensor([[[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]])
@@ -203,5 +203,6 @@ def perspective_matrix(start: Tensor, end: Tensor) -> Tensor:
     # h1 x + h2 y + h3 - u (h7 x + h8 y) = u for every pair of (x, y) and (u, v), and the same with v.
     row_u = torch.cat([x, y, one, zero, zero, zero, -end[..., :1] * x, -end[..., :1] * y], dim=-1)
     row_v = torch.cat([zero, zero, zero, x, y, one, -end[..., 1:] * x, -end[..., 1:] * y], dim=-1)
-    solution = torch.linalg.solve(torch.cat([row_u, row_v], dim=1), end.mT.flatten(1))  # (N, 8)
+    solution, info = torch.linalg.solve_ex(torch.cat([row_u, row_v], dim=1), end.mT.flatten(1))  # (N, 8), (N,)
+    checks.in_general_position(start, info)
     return torch.cat([solution, torch.ones_like(solution[:, :1])], dim=1).unflatten(1, (3, 3))

@@ -23,6 +23,10 @@ class Regression(nn.Module):
     theta begins at the start with them too, and W is free to grow up to what they allow. A `weight_norm` of each column
     (`dim=1`) has nothing to divide by but in that one, and is refused.
 
+    State dicts of the first versions, which held the start in the bias, load with the same theta. The states of their
+    optimisers do not, as PyTorch compares no names: begin with a new optimiser. Moments of a fresh Adam settle within
+    some hundred steps.
+
     Args:
         in_features: F, the number of features.
         start: (P,) the theta it begins at, or (K, P) for several transformations side by side.

@@ -131,7 +131,6 @@ CALLS = {
     "warp with index": picked,
     "warp and average": warped(ATTENTION, antialias=2, size=(3, 2)),
     "fit_points": lambda angle: st.fit_points(st.Similarity(), corners(angle), 0.8 * corners(angle)),
-    "fit_points of a homography": lambda angle: st.fit_points(st.Projective(), corners(angle), corners(-angle)),
     "from_align_corners": lambda angle: st.from_align_corners(vectors(angle), (6, 5)),
     "to_align_corners": lambda angle: st.to_align_corners(vectors(angle), (6, 5)),
     "normalised_to_pixel": lambda angle: st.normalised_to_pixel(vectors(angle), (6, 5)),

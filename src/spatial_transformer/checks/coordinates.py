@@ -99,6 +99,16 @@ def four_points(name: str, value: Tensor) -> None:
     _coordinates_dtype(name, value)
 
 
+def in_general_position(start: Tensor, info: Tensor) -> None:
+    """`info` (N,) is zero where four points, (N, 4, 2), say a homography."""
+    if readable(info) and bool(info.any()):
+        row = int(info.nonzero()[0])
+        raise torch.linalg.LinAlgError(
+            f"no three of the points of `start` may lie on a line; got {start[row].tolist()} in `start[{row}]`. Choose "
+            "the corners of a quadrilateral."
+        )
+
+
 def matrix(value: Tensor, dims: int) -> Tensor:
     """Return (N, D, D+1) or (N, D+1, D+1) matrices as homogeneous ones, (N, D+1, D+1)."""
     tensor("matrix", value)

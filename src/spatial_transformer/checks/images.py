@@ -43,7 +43,7 @@ def same_batch(image: Tensor, name: str, value: Tensor) -> None:
     if image.shape[0] != value.shape[0] and 1 not in (image.shape[0], value.shape[0]):
         raise ValueError(
             f"`{name}` must have as many rows as `image` has images, {image.shape[0]}, or one for all; "
-            f"got {value.shape[0]} (shape {shape(value)})."
+            f"got {value.shape[0]} (shape {shape(value)}). Pass `index=`, the image of each row, for anything else."
         )
 
 
@@ -133,7 +133,9 @@ def batches(image: Tensor, name: str, value: Tensor, index: Tensor | None) -> No
     same_device(image, "index", index)
     count = image.shape[0]
     if readable(index) and index.numel() and not (0 <= int(index.min()) <= int(index.max()) < count):
-        raise ValueError(f"`index` must name images 0 to {count - 1}; got {int(index.min())} to {int(index.max())}.")
+        raise ValueError(
+            f"`index` must name images 0 to {count - 1}; got {int(index.min())} to {int(index.max())}. The first is 0."
+        )
 
 
 def averageable(image: Tensor) -> None:

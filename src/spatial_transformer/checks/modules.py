@@ -41,8 +41,8 @@ def norm_over_rows(shapes: Sequence[Sequence[int]], columns: int) -> None:
     directions = [tuple(shape) for shape in shapes if len(shape) == 2 and shape[1] == columns]
     if lengths and len(directions) > 1:
         raise ValueError(
-            f"`weight_norm` of the regression layer must be over rows, `dim=0`, or over all, `dim=None`; got `dim=1`, a "
-            f"length for each of {columns} columns. They are zero at the start and have no direction: theta would be "
+            f"`weight_norm` of the regression layer must be over rows, `dim=0`, or over all, `dim=None`; got `dim=1`, "
+            f"a length for each of {columns} columns. They are zero at the start and have no direction: theta would be "
             "NaN. Pass `dim=0`, the default."
         )
 

@@ -23,8 +23,8 @@ def affine_matrix(consumer: str, value: Tensor) -> Tensor:
     last = value[:, -1, -1]  # (N,)
     if checks.readable(value) and bool((last == 0).any()):
         raise ValueError(
-            f"matrix {int((last == 0).nonzero()[0])} is not affine, as `{consumer}` needs it: its last entry is 0. A "
-            "homography goes to `to_opencv`, `to_skimage` or `to_kornia`."
+            f"`matrix` must be affine for `{consumer}`, its last row 0 ... 0 1; got a last entry of 0 in matrix "
+            f"{int((last == 0).nonzero()[0])}. A homography goes to `to_opencv`, `to_skimage` or `to_kornia`."
         )
     value = value / value[:, -1:, -1:]
     if checks.readable(value) and bool((value[:, -1, :-1].abs() > 1e-6).any()):
@@ -39,18 +39,22 @@ def one_convention(matrix: Tensor, align_corners: bool) -> None:
     """Kornia's `homography_warp3d` has -1 and +1 at the centres of the target's border pixels in any case."""
     if matrix.shape[-1] == 4 and not align_corners:
         raise ValueError(
-            "`align_corners` must be True for volumes, because Kornia's `homography_warp3d` mixes conventions with "
-            "False. Pass True here and there."
+            "`align_corners` must be True for volumes, because Kornia's `homography_warp3d` mixes conventions without "
+            f"it; got {align_corners!r}. Pass True here and there."
         )
 
 
-def inverse(matrix: Tensor) -> Tensor:
+def inverse(
+    matrix: Tensor,
+    name: str = "matrix",
+    repair: str = "It collapses the image to a line or a point: keep every scale away from zero.",
+) -> Tensor:
     """(N, D+1, D+1) matrices that lead the other way; a singular one is an error."""
     result, info = torch.linalg.inv_ex(matrix)  # info (N,) is zero where the factorisation went through
     if checks.readable(info) and bool(info.any()):
         raise ValueError(
-            f"matrix {int(info.nonzero()[0])} has no inverse: it collapses the image to a line or a point. Keep every "
-            "scale away from zero."
+            f"`{name}` must be invertible; matrix {int(info.nonzero()[0])} has no inverse, got "
+            f"{matrix[int(info.nonzero()[0])].tolist()}. {repair}"
         )
     return result
 

@@ -57,7 +57,7 @@ class ImageGeometry:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)  # the class is frozen
-        inverse(self.pixels_to_physical()[None])
+        inverse(self.pixels_to_physical()[None], "direction", "Its columns are the directions of the axes: turn one.")
 
     def pixels_to_physical(self) -> Tensor:
         """The (D+1, D+1) matrix, float64, that takes a pixel to its place, both x first."""

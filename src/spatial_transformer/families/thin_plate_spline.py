@@ -40,9 +40,9 @@ class ThinPlateSpline(Family):
 
     Raises:
         ValueError: an axis of the lattice has fewer than two points; of the control points there are fewer than D + 1,
-            two coincide, or all lie on a line (or plane, in a volume); or `stiffness` is negative. When it is used: theta
-            is float32, and the control points lie so near to a line that its rounding would move others by more than
-            1/20 pixel at a width of 256.
+            two coincide, or all lie on a line (or plane, in a volume); or `stiffness` is negative. When it is used:
+            theta is float32, and the control points lie so near to a line that its rounding would move others by more
+            than 1/20 pixel at a width of 256.
 
     Source: Jaderberg et al. (2015), section 3.2 (16 points in section 4.1); Bookstein (1989); Wahba (1990) for the
     stiffness.
@@ -97,7 +97,7 @@ class ThinPlateSpline(Family):
         return bool(apart.abs().amax() > LARGEST_ERROR)
 
     def _rounding_of_theta(self) -> float:
-        """How far points of the image may move because theta is rounded to float32, by half a unit of its last digit."""
+        """How far points of the image may move because theta is rounded to float32, half of its last digit."""
         points = lattice_points((9,) * self.dims)[None]
         return 2.0**-25 * float(self._basis(points, points).abs().sum(dim=1).amax())
 
