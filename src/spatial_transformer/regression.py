@@ -24,8 +24,7 @@ class Regression(nn.Module):
     (`dim=1`) has nothing to divide by but in that one, and is refused.
 
     State dicts of the first versions, which held the start in the bias, load with the same theta. The states of their
-    optimisers do not, as PyTorch compares no names: begin with a new optimiser. Moments of a fresh Adam settle within
-    some hundred steps.
+    optimisers do not fit the wider weight: begin with a new optimiser.
 
     Args:
         in_features: F, the number of features.

@@ -29,9 +29,10 @@ CURES = {
     "look at its input. Raise `localiser_lr_scale`, check that the localiser is in the optimiser and that its "
     "activations are not all zero, or drop penalties on theta.",
     "ignores the image": "for {constant_patience} steps theta has hardly told one image from the other: what is "
-    "sampled differs by {spread:.2g} pixels over the batch, which is less than {smallest_spread:g} and moves no pixel of the "
-    "output. Raise the learning rate of the localiser, `localiser_lr_scale=1` in `parameter_groups` or more, train for "
-    "longer, or loosen `bound` and penalties; if the object is always in one place, leave the transformer out.",
+    "sampled differs by {spread:.2g} pixels over the batch, which is less than {smallest_spread:g} and moves no pixel "
+    "of the output. Raise the learning rate of the localiser, `localiser_lr_scale=1` in `parameter_groups` or more, "
+    "train for longer, or loosen `bound` and penalties; if the object is always in one place, leave the transformer "
+    "out.",
     "not the start": "the first theta is not the start but samples up to {astray:.2g} pixels from it: an initialiser, "
     "such as a loop over `parameters()`, has overwritten the regression layer. Call `reset_to_identity()` after it "
     "(`reset_to_starts()` of `ParallelTransformers`), or leave that layer out. Where training goes on, leave out "
