@@ -26,6 +26,9 @@ MEASURED = {
     "step_overhead_percent": "full-size step over the CNN's",
 }
 
+# What transformers undo, and how the page calls it.
+UNDONE = {"shift": "shifts", "scale": "zooms", "rotation": "turns"}
+
 Warn = Callable[[str], None]
 
 
@@ -116,8 +119,18 @@ def _check(values: Any) -> None:
             raise ValueError(f"no {key} in it")
     if not isinstance(values.get("versions"), dict) or not isinstance(values["versions"].get("torch"), str):
         raise ValueError("no versions in it")
+    if "undone" in values:
+        _check_undone(values["undone"])
     if "curves" in values:
         _check_curves(values["curves"])
+
+
+def _check_undone(undone: Any) -> None:
+    if not isinstance(undone, dict) or not undone.keys() <= UNDONE.keys():
+        raise ValueError("what is undone is not a table of shifts, zooms and turns")
+    for one in undone.values():
+        if not isinstance(one, dict) or not _is_number(one.get("share_percent")):
+            raise ValueError("no share_percent of what is undone")
 
 
 def _check_curves(curves: Any) -> None:

@@ -67,6 +67,16 @@ def test_claims_are_made_when_their_cells_are_there(results, write, tmp_path):
     assert "✗ Every ST-CNN makes fewer errors" in page.render(results, tmp_path)
 
 
+def test_what_is_undone_is_a_column_where_it_was_measured(results, write, tmp_path):
+    write("ST-FCN-Aff", "R", 1.3)
+    assert "undone" not in page.render(results, tmp_path)
+    write("ST-CNN-Aff", "R", 1.3, 1.5, undone={"rotation": {"share_percent": 91.4}})
+    write("ST-CNN-Aff", "RTS", 1.3, undone={"shift": {"share_percent": 98.0}, "scale": {"share_percent": 60.0}})
+    text = page.render(results, tmp_path)
+    assert "| undone |" in text
+    assert "| R: turns 91 %; RTS: shifts 98 %, zooms 60 % |" in text
+
+
 def test_smoke_tests_are_not_shown(results, write, tmp_path):
     write("CNN", "R", 90.0, budget="smoke")
     assert "CNN" not in page.render(results, tmp_path)
@@ -98,6 +108,9 @@ def test_a_damaged_file_is_not_counted(results, write, warnings):
         {"pixels_read_percent": None},
         {"pixels_read_percent": float("nan")},
         {"pixels_read_percent": "12"},
+        {"undone": None},
+        {"undone": {"rotation": {}}},
+        {"undone": {"sideways": {"share_percent": 1.0}}},
         {"curves": None},
         {"curves": {}},
         {"curves": {"turned": {"amounts": [1, 2], "trained": [0, 1], "error_percent": [1.0]}}},
