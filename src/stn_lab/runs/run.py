@@ -12,6 +12,7 @@ from ..training import checkpoint
 from ..training.config import Machine
 from ..training.learn import learn
 from ..training.process import is_first_process
+from .collapse import CollapseWatch
 from .experiment import Experiment
 from .folder import RunFolder
 from .pictures import Filmstrip, mean_per_class, save_pictures
@@ -60,12 +61,13 @@ def train_model(
     torch.manual_seed(experiment.budget.seed)
     network = build_first(folder, experiment, task, label)
     mean_before = mean_per_class(network, task)
-    film = Filmstrip(next(iter(task.validation))[0], experiment.budget.steps)
-    how = learn(task, network, folder.model(label), experiment.budget, machine, watchers=[film])
+    images = next(iter(task.validation))[0]
+    film, collapse = Filmstrip(images, experiment.budget.steps), CollapseWatch(label, images)
+    how = learn(task, network, folder.model(label), experiment.budget, machine, watchers=[film, collapse])
     if is_first_process():  # one process measures and writes
         save_pictures(folder.model(label) / "pictures.npz", network, task, film, mean_before)
         _save(folder.model(label), network, experiment, task, label)
-        folder.add_result(label, {**task.measure(network), **how})
+        folder.add_result(label, {**task.measure(network), **how, "warnings": collapse.told})
 
 
 def _save(

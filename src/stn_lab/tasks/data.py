@@ -51,7 +51,7 @@ class Data:
         if self.distortion not in get_args(DistortionName):
             known = ", ".join(get_args(DistortionName))
             raise UserError(f"unknown distortion {self.distortion!r}; choose from {known}")
-        if not self.is_built_in and not Path(self.data).exists():
+        if not self.is_built_in and not (self.data and Path(self.data).exists()):
             raise UserError(
                 f"unknown data {self.data!r}: neither {' nor '.join(BUILT_IN)}, nor a folder or file that is there"
             )

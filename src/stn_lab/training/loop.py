@@ -177,7 +177,7 @@ class Loop:
         self.optimiser.load_state_dict({"state": state["optimiser"]["state"], "param_groups": rates})
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
         self.timer.load_state_dict(state["timer"])
-        for watcher, saved in zip(self.watchers, state["watchers"], strict=True):
+        for watcher, saved in zip(self.watchers, state["watchers"], strict=False):  # earlier versions had fewer
             watcher.load_state_dict(saved)
 
     def _look(self) -> None:

@@ -1,0 +1,65 @@
+"""What is told of transformers that collapse, once, and that nothing of the network is changed by it."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import spatial_transformer as st
+from stn_lab.runs.collapse import EVERY, PATIENCE, CollapseWatch
+
+IMAGES = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def network(transformer):
+    return nn.Sequential(transformer, nn.BatchNorm2d(1), nn.Dropout(), nn.Flatten(), nn.LazyLinear(2))
+
+
+def single():
+    return network(st.SpatialTransformer(st.ConvLocaliser(1), st.Attention()))
+
+
+def pair():
+    family = st.Attention()
+    both = st.ParallelTransformers(st.ConvLocaliser(1), family, st.tile_starts(family, (1, 2)))
+    return nn.Sequential(both, nn.Flatten(), nn.LazyLinear(2))
+
+
+@pytest.mark.parametrize(("make", "names"), [(single, ["0"]), (pair, ["0 1", "0 2"])])
+def test_a_theta_that_ignores_the_image_is_told_once_for_each_transformer(make, names, capfd):
+    watch, net = CollapseWatch("st-cnn", IMAGES), make()
+    for look in range(2 * PATIENCE):
+        watch.look(look * EVERY, net)
+    assert [(entry["transformer"], entry["step"]) for entry in watch.told] == [
+        (n, (PATIENCE - 1) * EVERY) for n in names
+    ]
+    lines = capfd.readouterr().out.splitlines()
+    assert [
+        line.startswith(f"st-cnn: step 490, {n}: constant theta: theta") for n, line in zip(names, lines, strict=True)
+    ]
+    resumed = CollapseWatch("st-cnn", IMAGES)
+    resumed.load_state_dict(watch.state_dict())
+    for look in range(PATIENCE):
+        resumed.look(look * EVERY, net)
+    assert resumed.told == watch.told
+
+
+def test_looking_changes_nothing_of_the_network_and_draws_no_numbers():
+    net = single()
+    net(IMAGES)  # gives the lazy layer its shape
+    before, state = copy.deepcopy(net.state_dict()), torch.get_rng_state()
+    CollapseWatch("", IMAGES).look(0, net)
+    assert net.training
+    assert all(module.training for module in net.modules())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_network_without_a_transformer_is_not_run():
+    def fail(*_):
+        raise AssertionError("it was run")
+
+    net = nn.Linear(2, 2)
+    net.forward = fail
+    CollapseWatch("", IMAGES).look(0, net)
