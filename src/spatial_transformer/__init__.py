@@ -33,7 +33,7 @@ from .matrices import perspective_matrix, rotation_matrix, scale_matrix, transla
 from .parallel import ParallelTransformers, tile_starts
 from .recording import record_thetas
 from .regions import Region
-from .registration import Descent, Registration, register
+from .registration import Descent, Registration, Verdict, register
 from .sampling import sample
 from .transformer import SpatialTransformer
 from .warping import warp
@@ -64,6 +64,7 @@ __all__ = [
     "ThinPlateSpline",
     "Translation",
     "Velocity",
+    "Verdict",
     "backends",
     "converters",
     "fit_points",

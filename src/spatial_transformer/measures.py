@@ -28,12 +28,13 @@ ROUNDINGS = 4
 TAIL, REACH = 0.01, 0.5
 
 
-def mse(warped: Tensor, fixed: Tensor) -> Tensor:
+def mse(warped: Tensor, fixed: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """The mean squared difference.
 
     Args:
         warped: (N, C, H, W) or (N, C, D, H, W).
         fixed: the same shape.
+        weight: (N, 1, ...) how much each pixel counts, from 0; all alike by default.
 
     Returns:
         (N,) values from 0.
@@ -46,15 +47,16 @@ def mse(warped: Tensor, fixed: Tensor) -> Tensor:
         tensor([9.])
     """
     checks.same_shape("warped", warped, "fixed", fixed)
-    return (_wide(warped) - _wide(fixed)).square().flatten(1).mean(dim=1)
+    return _mean((_wide(warped) - _wide(fixed)).square().flatten(1), _weights(warped, weight))
 
 
-def ncc(warped: Tensor, fixed: Tensor) -> Tensor:
+def ncc(warped: Tensor, fixed: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """One minus the normalised cross-correlation, over all channels and pixels.
 
     Args:
         warped: (N, C, H, W) or (N, C, D, H, W).
         fixed: the same shape.
+        weight: (N, 1, ...) how much each pixel counts, from 0; all alike by default.
 
     Returns:
         (N,) values: 0 for images that differ in gain and offset alone, 1 for unrelated ones, 2 for a negative. An image
@@ -69,9 +71,10 @@ def ncc(warped: Tensor, fixed: Tensor) -> Tensor:
         (tensor([0.]), tensor([2.]))
     """
     checks.same_shape("warped", warped, "fixed", fixed)
-    (a, noise_a), (b, noise_b) = (_centred(_wide(image).flatten(1)) for image in (warped, fixed))  # (N, K), (N,)
-    variance_a, variance_b = a.square().mean(dim=1), b.square().mean(dim=1)  # (N,)
-    return 1 - _correlation((a * b).mean(dim=1), variance_a, variance_b, variance_a > noise_a, variance_b > noise_b)
+    weights = _weights(warped, weight)
+    (a, noise_a), (b, noise_b) = (_centred(_wide(image).flatten(1), weights) for image in (warped, fixed))
+    variance_a, variance_b = _mean(a.square(), weights), _mean(b.square(), weights)  # (N,)
+    return 1 - _correlation(_mean(a * b, weights), variance_a, variance_b, variance_a > noise_a, variance_b > noise_b)
 
 
 def local_ncc(warped: Tensor, fixed: Tensor, *, window: int = 9) -> Tensor:
@@ -119,7 +122,9 @@ def local_ncc(warped: Tensor, fixed: Tensor, *, window: int = 9) -> Tensor:
     return torch.where(counted > 0, unrelated / counted.clamp_min(1), 1).to(dtype)
 
 
-def mutual_information(warped: Tensor, fixed: Tensor, *, bins: int = 32) -> Tensor:
+def mutual_information(
+    warped: Tensor, fixed: Tensor, *, bins: int = 32, weight: Tensor | None = None
+) -> Tensor:
     """Minus the mutual information of the intensities: how well one image's tell the other's.
 
     Intensities are sorted softly into bins (cubic B-spline windows over the `intensity_range` of each image), so that
@@ -130,6 +135,7 @@ def mutual_information(warped: Tensor, fixed: Tensor, *, bins: int = 32) -> Tens
         warped: (N, C, H, W) or (N, C, D, H, W).
         fixed: the same shape.
         bins: of the histogram, along each of its axes; needs (N, bins, C H W) numbers of memory, twice.
+        weight: (N, 1, ...) how much each pixel counts, from 0; all alike by default.
 
     Returns:
         (N,) values up to 0, in nats; 0 for images that say nothing about each other.
@@ -147,8 +153,11 @@ def mutual_information(warped: Tensor, fixed: Tensor, *, bins: int = 32) -> Tens
     """
     checks.same_shape("warped", warped, "fixed", fixed)
     checks.at_least("bins", bins, 5)
-    joint = _soft_bins(_wide(warped), bins) @ _soft_bins(_wide(fixed), bins).mT  # (N, bins, bins)
-    joint = joint / joint.sum(dim=(1, 2), keepdim=True)
+    shares, weights = _soft_bins(_wide(warped), bins), _weights(warped, weight)  # (N, bins, K), (N, K)
+    shares = shares if weights is None else shares * weights[:, None]
+    joint = shares @ _soft_bins(_wide(fixed), bins).mT  # (N, bins, bins)
+    count = joint.sum(dim=(1, 2), keepdim=True)
+    joint = joint / torch.where(count > 0, count, 1)
     apart = joint.sum(dim=2, keepdim=True) * joint.sum(dim=1, keepdim=True)
     tiny = torch.finfo(joint.dtype).tiny
     return -(joint * (joint.clamp_min(tiny).log() - apart.clamp_min(tiny).log())).sum(dim=(1, 2))
@@ -192,14 +201,32 @@ def _wide(image: Tensor) -> Tensor:
     return image.to(torch.promote_types(image.dtype, torch.float32))
 
 
-def _centred(values: Tensor) -> tuple[Tensor, Tensor]:
+def _weights(image: Tensor, weight: Tensor | None) -> Tensor | None:
+    """(N, 1, ...) weights of pixels to (N, C ...) weights of values."""
+    if weight is None:
+        return None
+    if weight.shape != (len(image), 1, *image.shape[2:]):
+        expected = (len(image), 1, *image.shape[2:])
+        raise ValueError(f"`weight` must have shape {expected}, as the images; got {checks.shape(weight)}.")
+    return weight.expand(image.shape).flatten(1)
+
+
+def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """(N, K) to (N,); 0 where nothing counts."""
+    if weights is None:
+        return values.mean(dim=1)
+    count = weights.sum(dim=1)
+    return (values * weights).sum(dim=1) / torch.where(count > 0, count, 1)
+
+
+def _centred(values: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
     """(N, K) values around 0, in units of the largest, and the variance of their rounding, (N,)."""
-    centred = values - values.mean(dim=1, keepdim=True)
+    centred = values - _mean(values, weights)[:, None]
     unit = _unit(centred, dims=(1,))
     centred = centred / unit
     noise = ROUNDINGS * torch.finfo(values.dtype).eps * (values.detach() / unit)
     # Once more: what the first mean was rounded by is not small beside small contrasts.
-    return centred - centred.mean(dim=1, keepdim=True), noise.square().mean(dim=1)
+    return centred - _mean(centred, weights)[:, None], _mean(noise.square(), weights)
 
 
 def _with_noise(image: Tensor, mean: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:

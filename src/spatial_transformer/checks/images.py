@@ -170,3 +170,20 @@ def pair(moving: Tensor, fixed: Tensor, dims: int) -> None:
             f"`moving` and `fixed` must hold as many images, or one for all; got {len(moving)} and {len(fixed)}."
         )
     same_device(moving, "fixed", fixed)
+
+
+def mask(name: str, value: Tensor | None, image: Tensor) -> Tensor | None:
+    """Return the (N, 1, *size) mask of an image in its dtype."""
+    if value is None:
+        return None
+    tensor(name, value)
+    expected = (1, *image.shape[2:])
+    if tuple(value.shape[1:]) != expected or len(value) not in (1, len(image)):
+        sizes = ", ".join(map(str, expected))
+        raise ValueError(
+            f"`{name}` must have shape (N, {sizes}), one for each image or one for all; got {shape(value)}."
+        )
+    value = value.detach().to(image)
+    if readable(value) and not bool(((value >= 0) & (value <= 1)).all()):
+        raise ValueError(f"`{name}` must hold booleans or numbers from 0 to 1. Divide it by its maximum.")
+    return value

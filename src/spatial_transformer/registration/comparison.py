@@ -1,0 +1,127 @@
+"""What registration compares on one level of the pyramid, and how it descends there."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .. import checks
+from ..coordinates import target_points
+from ..families import Family
+from ..measures import Measure, mse, mutual_information, ncc
+from ..sampling import Padding
+from ..warping import warp
+from .adam import adam
+from .descent import Descended, Descent
+from .gauss_newton import gauss_newton
+from .intensities import locally_normalised, moments, standardised
+from .normal_equations import Model, mse_model, ncc_model, sums
+from .pyramid import Level
+
+LEAST_OVERLAP = 0.2  # of what the start has: where less overlaps, a few pixels that look alike would decide
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A measure by name, or a function.
+
+    Attributes:
+        measure: of (warped, fixed) images.
+        model: of Gauss and Newton around a theta, from the sums of `normal_equations`, if it has one.
+        local: whether images are normalised locally first.
+        weighs: whether the measure takes a `weight`.
+        penalty: to be added to it.
+        padding: what is read outside of the moving image by a measure that does not weigh.
+    """
+
+    measure: Measure
+    model: Callable[[Tensor, int], Model] | None = None
+    local: bool = False
+    weighs: bool = True
+    penalty: Callable[[Tensor], Tensor] | None = None
+    padding: Padding = "border"
+
+    def in_unit(
+        self, moving: Tensor, fixed: Tensor, masks: tuple[Tensor | None, Tensor | None]
+    ) -> tuple[Tensor, Tensor, Tensor | float]:
+        """Images of about unit deviation, where steps need that, and what their losses are to be multiplied by."""
+        if not self.squares:
+            return moving, fixed, 1.0
+        if self.measure is not mse:
+            return standardised(moving, masks[0]), standardised(fixed, masks[1]), 1.0
+        mean, deviation = moments(fixed, masks[1])
+        return (moving - mean) / deviation, (fixed - mean) / deviation, deviation.flatten().square()
+
+    @property
+    def squares(self) -> bool:
+        """Whether it is a sum of squares, for the steps of Gauss and Newton."""
+        return self.model is not None and self.penalty is None
+
+    def prepared(self, level: Level) -> Level:
+        if not self.local:
+            return level
+        moving = locally_normalised(level.moving, level.moving_mask)
+        fixed = locally_normalised(level.fixed, level.fixed_mask)
+        return Level(moving, fixed, level.moving_mask, level.fixed_mask, level.mode)
+
+    def losses(self, level: Level, family: Family, theta: Tensor, floor: Tensor) -> Tensor:
+        """(M,) values, differentiable in theta; infinite where less than `floor` (M,) of the fixed image is seen."""
+        size = level.fixed.shape[2:]
+        padding = "border" if self.weighs else self.padding
+        warped = warp(level.moving, family, theta, size, mode=level.mode, padding=padding)
+        weight = overlap(level, family, theta.detach())  # (M, 1, *size)
+        value = self.measure(warped, level.fixed, weight=weight) if self.weighs else self.measure(warped, level.fixed)
+        value = value if self.penalty is None else value + self.penalty(theta)
+        return torch.where(seen(weight) < floor, torch.inf, value)
+
+    def descend(
+        self, level: Level, family: Family, start: Tensor, floor: Tensor, descent: Descent, rate: float
+    ) -> Descended:
+        """From (M, P) thetas, one for each row of `level`; floor is (M,)."""
+        if not self.squares or family.parameter_count > MOST_PARAMETERS:
+            return adam(lambda theta: self.losses(level, family, theta, floor), start, descent, rate, level.pixel())
+        values = level.fixed[0].numel()
+
+        def model_at(theta: Tensor, rows: Tensor) -> Model:
+            model = self.model(sums(level.rows(rows), family, theta), values)
+            return model._replace(loss=torch.where(model.overlap < floor[rows], torch.inf, model.loss))
+
+        return gauss_newton(model_at, family, start, descent.steps, level.pixel())
+
+
+MOST_PARAMETERS = 128  # of Gauss and Newton: their normal equations are square
+
+
+def overlap(level: Level, family: Family, theta: Tensor) -> Tensor:
+    """(M, 1, *size) how much each pixel of the fixed image counts under theta."""
+    size = level.fixed.shape[2:]
+    points = family.grid(theta, size).flatten(1, -2)  # (M, K, D)
+    return level.overlap(points).unflatten(1, size)[:, None]
+
+
+def seen(weight: Tensor) -> Tensor:
+    """(M, 1, *size) weights to the (M,) parts of the fixed images that count."""
+    return weight.flatten(1).mean(dim=1)
+
+
+NAMED = {
+    "local_ncc": Comparison(ncc, ncc_model, local=True),
+    "ncc": Comparison(ncc, ncc_model),
+    "mse": Comparison(mse, mse_model),
+    "mi": Comparison(mutual_information),
+}
+
+
+def comparison(
+    measure: str | Measure, penalty: Callable[[Tensor], Tensor] | None, padding: Padding
+) -> Comparison:
+    if callable(measure):
+        weighs = "weight" in inspect.signature(measure).parameters
+        return Comparison(measure, weighs=weighs, penalty=penalty, padding=padding)
+    if measure not in NAMED:
+        names = ", ".join(map(repr, NAMED))
+        raise ValueError(f"`measure` must be one of {names} or a function of (warped, fixed); got {measure!r}.")
+    named = NAMED[measure]
+    return Comparison(named.measure, named.model, named.local, penalty=penalty, padding=padding)

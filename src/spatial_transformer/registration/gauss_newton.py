@@ -1,0 +1,68 @@
+"""Levenberg and Marquardt's steps on every row of theta by itself: none makes the loss larger.
+
+A step is that of Gauss and Newton on the quadratic model of `normal_equations`, the shorter and the nearer to the
+gradient the more it is damped. One that makes the loss smaller is taken, and the next is damped less; any other is not,
+and the next is damped more. So a theta that is right stays where it is, and the unit of the loss means nothing.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..families import Family
+from .descent import Descended, displacement
+from .normal_equations import Model
+
+DAMPING = 1e-3  # of the first step, in parts of the Hessian's diagonal
+LESS, MORE = 0.2, 5.0  # what damping is multiplied by after a step that was taken, and after one that was not
+LEAST, MOST = 1e-6, 1e6
+ROUNDINGS = 4  # a gain of less than so many roundings of one is none: measures are of images of unit deviation
+SHORTEST = 0.01  # pixels: a step that moves no point by more is the last
+
+
+def gauss_newton(
+    model_at: Callable[[Tensor, Tensor], Model], family: Family, start: Tensor, steps: int, pixel: float
+) -> Descended:
+    """Descend from `start`.
+
+    Args:
+        model_at: the model around (R, P) thetas, for the pairs of which (R,) numbers are given.
+        family: says how far a step moves points.
+        start: (M, P).
+        steps: how many models to make at most.
+        pixel: the width of a pixel, in normalised units.
+    """
+    theta, best = start, model_at(start, torch.arange(len(start), device=start.device))
+    broken = best.loss.isnan() | ~best.gradient.isfinite().all(dim=1)
+    running, damping, curve = ~broken & best.loss.isfinite(), torch.full_like(best.loss, DAMPING), [best.loss]
+    gain = ROUNDINGS * torch.finfo(start.dtype).eps
+    for _ in range(steps - 1):
+        if not running.any():
+            break
+        rows = running.nonzero()[:, 0]
+        here, current = Model(*(part[rows] for part in best)), theta[rows]
+        trial = current + _step(here, damping[rows]).to(theta)
+        tried = model_at(trial, rows)
+        better = tried.loss < here.loss - gain  # false for NaN
+        theta = _put(theta, rows, trial, better)
+        best = Model(*(_put(old, rows, new, better) for old, new in zip(best, tried, strict=True)))
+        damping[rows] = (damping[rows] * torch.where(better, LESS, MORE)).clamp(LEAST, MOST)
+        running[rows] = displacement(family, trial, current) >= SHORTEST * pixel
+        curve.append(best.loss)
+    return Descended(theta, torch.stack(curve).to(theta), running, broken)
+
+
+def _step(model: Model, damping: Tensor) -> Tensor:
+    """(R, P) of the damped normal equations."""
+    diagonal = model.hessian.diagonal(dim1=1, dim2=2)  # (R, P)
+    # Parameters that hardly matter stay where they are.
+    scale = torch.maximum(diagonal, 1e-6 * diagonal.amax(dim=1, keepdim=True))
+    scale = torch.where(scale > 0, scale, 1)
+    damped = model.hessian + torch.diag_embed(damping[:, None] * scale)
+    return torch.linalg.solve_ex(damped, -model.gradient[..., None])[0][..., 0].nan_to_num(0, 0, 0)
+
+
+def _put(old: Tensor, rows: Tensor, new: Tensor, where: Tensor) -> Tensor:
+    """`old` with new rows where they are wanted."""
+    return old.index_copy(0, rows, torch.where(where.reshape(-1, *(1,) * (old.ndim - 1)), new, old[rows]))

@@ -1,0 +1,112 @@
+"""A pair of images on one level of the pyramid, and how much each of their pixels counts."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..coordinates import axis_to_pixel
+from ..families import Family
+from ..sampling import Mode, sample
+
+SHORTEST_AXIS = 16  # pixels: an axis is not made shorter, so that thin volumes shrink towards cubes
+MOST_LEVELS = 6
+# Coarser pixels see further when the slope is that of a smoother kernel, which looks at four along an axis.
+COARSE_MODE: Mode = "bicubic"
+
+
+@dataclass(frozen=True)
+class Level:
+    """Both images as small as one level has them.
+
+    Attributes:
+        moving: (N, C, *size).
+        fixed: (N, C, *size), of any size.
+        moving_mask: (N, 1, *size of moving), from 0 to 1, or None where all pixels count.
+        fixed_mask: (N, 1, *size of fixed), or None.
+        mode: how `moving` is read between pixels.
+    """
+
+    moving: Tensor
+    fixed: Tensor
+    moving_mask: Tensor | None
+    fixed_mask: Tensor | None
+    mode: Mode
+
+    def rows(self, index: Tensor) -> "Level":
+        """The level of some pairs, any of them any number of times."""
+        masks = (None if mask is None else mask[index] for mask in (self.moving_mask, self.fixed_mask))
+        return Level(self.moving[index], self.fixed[index], *masks, self.mode)
+
+    def pixel(self) -> float:
+        """The width of a pixel of `fixed`, in normalised units."""
+        return 2 / max(self.fixed.shape[2:])
+
+    def overlap(self, points: Tensor, here: slice = slice(None)) -> Tensor:
+        """How much the samples at points count: (N, K) from 0, where either image shows nothing, to 1.
+
+        Args:
+            points: (N, K, D) source points.
+            here: which pixels of `fixed` they are for.
+        """
+        weight = _inside(points, self.moving)
+        if self.moving_mask is not None:  # none of what is blended with pixels that do not count, or little
+            read = sample(self.moving_mask, points, padding="border")[:, 0]
+            weight = weight * (2 * read - 1).clamp(0, 1)
+        if self.fixed_mask is not None:
+            weight = weight * self.fixed_mask.flatten(1)[:, here]
+        return weight
+
+
+def pyramid(
+    moving: Tensor, fixed: Tensor, masks: tuple[Tensor | None, Tensor | None], levels: int, mode: Mode
+) -> list[Level]:
+    """`levels` levels of a pair, coarse to fine."""
+    return [_level(moving, fixed, masks, level, mode) for level in reversed(range(levels))]
+
+
+def level_count(moving: Tensor, fixed: Tensor) -> int:
+    """As many as leave 16 pixels along the longest side, six at most."""
+    longest = max(*moving.shape[2:], *fixed.shape[2:])
+    return min(MOST_LEVELS, max(1, (longest // SHORTEST_AXIS).bit_length()))
+
+
+def _level(
+    moving: Tensor, fixed: Tensor, masks: tuple[Tensor | None, Tensor | None], level: int, mode: Mode
+) -> Level:
+    (moving, moving_mask), (fixed, fixed_mask) = (
+        _shrink_masked(image, mask, level) for image, mask in zip((moving, fixed), masks, strict=True)
+    )
+    return Level(moving, fixed, moving_mask, fixed_mask, COARSE_MODE if level else mode)
+
+
+def _shrink_masked(image: Tensor, mask: Tensor | None, level: int) -> tuple[Tensor, Tensor | None]:
+    """Pixels that do not count have no part in the means, and are of the mean intensity of the others."""
+    if mask is None:
+        return shrink(image, level), None
+    dims = tuple(range(2, image.ndim))
+    image = torch.where(mask > 0, image, 0)  # also where it is NaN
+    mean = (image * mask).sum(dim=dims, keepdim=True) / mask.sum(dim=dims, keepdim=True).clamp_min(1e-6)
+    image = torch.where(mask > 0, image, mean)
+    small = shrink(mask, level)
+    return shrink((image - mean) * mask, level) / torch.where(small > 0, small, 1) + mean, small
+
+
+def shrink(image: Tensor, level: int) -> Tensor:
+    """Average 2^level pixels along every axis into one. The outer edges stay, so normalised points mean the same."""
+    return F.interpolate(image, shrunk_size(image, level), mode="area") if level else image
+
+
+def shrunk_size(image: Tensor, level: int) -> list[int]:
+    return [max(min(length, SHORTEST_AXIS), length // 2**level) for length in image.shape[2:]]
+
+
+def _inside(points: Tensor, image: Tensor) -> Tensor:
+    """(N, K, D) to (N, K): 1 between the centres of the border pixels, 0 from half a pixel further outside."""
+    weight = torch.ones_like(points[..., 0])
+    for axis, length in enumerate(reversed(image.shape[2:])):
+        position = axis_to_pixel(points[..., axis], length)
+        outside = torch.maximum(-position, position - (length - 1))
+        weight = weight * (1 - 2 * outside).clamp(0, 1)
+    return torch.where(weight.isnan(), 0, weight)
