@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ from .normal_equations import Model, mse_model, ncc_model, sums
 from .pyramid import Level
 
 LEAST_OVERLAP = 0.2  # of what the start has: where less overlaps, a few pixels that look alike would decide
+MOST_PARAMETERS = 128  # of Gauss and Newton: their normal equations are square
+# A step that moves no point by so many pixels is the last. Coarse levels only have to lead to the next.
+SHORTEST, COARSE_SHORTEST, COARSE_STEPS = 0.002, 0.05, 40
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Comparison:
     Attributes:
         measure: of (warped, fixed) images.
         model: of Gauss and Newton around a theta, from the sums of `normal_equations`, if it has one.
-        local: whether images are normalised locally first.
+        local: on which levels images are normalised locally first: none, all, or all but the finest.
         weighs: whether the measure takes a `weight`.
         penalty: to be added to it.
         padding: what is read outside of the moving image by a measure that does not weigh.
@@ -38,7 +42,7 @@ class Comparison:
 
     measure: Measure
     model: Callable[[Tensor, int], Model] | None = None
-    local: bool = False
+    local: Literal["none", "coarse", "all"] = "none"
     weighs: bool = True
     penalty: Callable[[Tensor], Tensor] | None = None
     padding: Padding = "border"
@@ -59,8 +63,8 @@ class Comparison:
         """Whether it is a sum of squares, for the steps of Gauss and Newton."""
         return self.model is not None and self.penalty is None
 
-    def prepared(self, level: Level) -> Level:
-        if not self.local:
+    def prepared(self, level: Level, *, finest: bool) -> Level:
+        if self.local == "none" or (self.local == "coarse" and finest):
             return level
         moving = locally_normalised(level.moving, level.moving_mask)
         fixed = locally_normalised(level.fixed, level.fixed_mask)
@@ -77,10 +81,11 @@ class Comparison:
         return torch.where(seen(weight) < floor, torch.inf, value)
 
     def descend(
-        self, level: Level, family: Family, start: Tensor, floor: Tensor, descent: Descent, rate: float
+        self, level: Level, family: Family, start: Tensor, floor: Tensor, descent: Descent, number: int, finest: bool
     ) -> Descended:
-        """From (M, P) thetas, one for each row of `level`; floor is (M,)."""
+        """From (M, P) thetas, one for each row of the level of this number, from coarse to fine; floor is (M,)."""
         if not self.squares or family.parameter_count > MOST_PARAMETERS:
+            rate = descent.rate / 2**number
             return adam(lambda theta: self.losses(level, family, theta, floor), start, descent, rate, level.pixel())
         values = level.fixed[0].numel()
 
@@ -88,10 +93,8 @@ class Comparison:
             model = self.model(sums(level.rows(rows), family, theta), values)
             return model._replace(loss=torch.where(model.overlap < floor[rows], torch.inf, model.loss))
 
-        return gauss_newton(model_at, family, start, descent.steps, level.pixel())
-
-
-MOST_PARAMETERS = 128  # of Gauss and Newton: their normal equations are square
+        steps, shortest = (descent.steps, SHORTEST) if finest else (min(descent.steps, COARSE_STEPS), COARSE_SHORTEST)
+        return gauss_newton(model_at, family, start, steps, shortest * level.pixel())
 
 
 def overlap(level: Level, family: Family, theta: Tensor) -> Tensor:
@@ -107,9 +110,9 @@ def seen(weight: Tensor) -> Tensor:
 
 
 NAMED = {
-    "local_ncc": Comparison(ncc, ncc_model, local=True),
-    "ncc": Comparison(ncc, ncc_model),
     "mse": Comparison(mse, mse_model),
+    "ncc": Comparison(ncc, ncc_model, local="coarse"),
+    "local_ncc": Comparison(ncc, ncc_model, local="all"),
     "mi": Comparison(mutual_information),
 }
 
@@ -123,5 +126,4 @@ def comparison(
     if measure not in NAMED:
         names = ", ".join(map(repr, NAMED))
         raise ValueError(f"`measure` must be one of {names} or a function of (warped, fixed); got {measure!r}.")
-    named = NAMED[measure]
-    return Comparison(named.measure, named.model, named.local, penalty=penalty, padding=padding)
+    return replace(NAMED[measure], penalty=penalty, padding=padding)

@@ -17,12 +17,11 @@ from .normal_equations import Model
 DAMPING = 1e-3  # of the first step, in parts of the Hessian's diagonal
 LESS, MORE = 0.2, 5.0  # what damping is multiplied by after a step that was taken, and after one that was not
 LEAST, MOST = 1e-6, 1e6
-ROUNDINGS = 4  # a gain of less than so many roundings of one is none: measures are of images of unit deviation
-SHORTEST = 0.01  # pixels: a step that moves no point by more is the last
+GAIN = 1e-12  # less is rounding: sums are in float64, of images of unit deviation
 
 
 def gauss_newton(
-    model_at: Callable[[Tensor, Tensor], Model], family: Family, start: Tensor, steps: int, pixel: float
+    model_at: Callable[[Tensor, Tensor], Model], family: Family, start: Tensor, steps: int, shortest: float
 ) -> Descended:
     """Descend from `start`.
 
@@ -31,12 +30,11 @@ def gauss_newton(
         family: says how far a step moves points.
         start: (M, P).
         steps: how many models to make at most.
-        pixel: the width of a pixel, in normalised units.
+        shortest: a step that moves no point by more is the last; in normalised units.
     """
     theta, best = start, model_at(start, torch.arange(len(start), device=start.device))
     broken = best.loss.isnan() | ~best.gradient.isfinite().all(dim=1)
     running, damping, curve = ~broken & best.loss.isfinite(), torch.full_like(best.loss, DAMPING), [best.loss]
-    gain = ROUNDINGS * torch.finfo(start.dtype).eps
     for _ in range(steps - 1):
         if not running.any():
             break
@@ -44,11 +42,11 @@ def gauss_newton(
         here, current = Model(*(part[rows] for part in best)), theta[rows]
         trial = current + _step(here, damping[rows]).to(theta)
         tried = model_at(trial, rows)
-        better = tried.loss < here.loss - gain  # false for NaN
+        better = tried.loss < here.loss - GAIN  # false for NaN
         theta = _put(theta, rows, trial, better)
         best = Model(*(_put(old, rows, new, better) for old, new in zip(best, tried, strict=True)))
         damping[rows] = (damping[rows] * torch.where(better, LESS, MORE)).clamp(LEAST, MOST)
-        running[rows] = displacement(family, trial, current) >= SHORTEST * pixel
+        running[rows] = displacement(family, trial, current) >= shortest
         curve.append(best.loss)
     return Descended(theta, torch.stack(curve).to(theta), running, broken)
 

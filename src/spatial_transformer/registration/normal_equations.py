@@ -50,9 +50,9 @@ def sums(level: Level, family: Family, theta: Tensor) -> Tensor:
         points, jacobian_of = derivatives.at(at[:, here])  # (N, K, D)
         warped, slope = _read(level, points)  # (N, C, K), (N, C, D, K)
         others = torch.stack([warped, fixed[..., here], torch.ones_like(warped)], dim=2)  # (N, C, 3, K)
-        rows = torch.cat([jacobian_of(slope), others], dim=2).transpose(1, 2).flatten(2)  # (N, Q+3, C K)
+        rows = torch.cat([jacobian_of(slope), others], dim=2).transpose(1, 2).flatten(2).double()  # (N, Q+3, C K)
         weight = level.overlap(points, here).repeat(1, channels)  # (N, C K)
-        total = total + (rows * weight[:, None] @ rows.mT).double()
+        total = total + rows * weight[:, None] @ rows.mT
     return derivatives.of_theta(total)
 
 

@@ -10,7 +10,8 @@ from ..coordinates import axis_to_pixel
 from ..families import Family
 from ..sampling import Mode, sample
 
-SHORTEST_AXIS = 16  # pixels: an axis is not made shorter, so that thin volumes shrink towards cubes
+COARSEST = 16  # pixels along the longest axis, by default
+SHORTEST_AXIS = 8  # pixels: no axis is made shorter, so that thin volumes shrink towards cubes
 MOST_LEVELS = 6
 # Coarser pixels see further when the slope is that of a smoother kernel, which looks at four along an axis.
 COARSE_MODE: Mode = "bicubic"
@@ -69,7 +70,7 @@ def pyramid(
 def level_count(moving: Tensor, fixed: Tensor) -> int:
     """As many as leave 16 pixels along the longest side, six at most."""
     longest = max(*moving.shape[2:], *fixed.shape[2:])
-    return min(MOST_LEVELS, max(1, (longest // SHORTEST_AXIS).bit_length()))
+    return min(MOST_LEVELS, max(1, (longest // COARSEST).bit_length()))
 
 
 def _level(

@@ -52,7 +52,7 @@ def register(
     fixed: Tensor,
     family: Family,
     *,
-    measure: str | Measure = "local_ncc",
+    measure: str | Measure = "ncc",
     levels: int | None = None,
     start: Tensor | None = None,
     penalty: Callable[[Tensor], Tensor] | None = None,
@@ -83,7 +83,7 @@ def register(
             modality), or a function of (warped, fixed) that returns (N,) values, lower is better; if it takes a
             `weight` (N, 1, ...), it is told which pixels count, and sees all that `padding` makes up if not. See
             `measures`; "local_ncc" here is `measures.ncc` of images that were normalised in windows of 15 pixels.
-        levels: of the pyramid; each halves the size, but for axes of 16 pixels or less. By default as many as leave 16
+        levels: of the pyramid; each halves the size, but for axes of 8 pixels or less. By default as many as leave 16
             pixels along the longest side, six at most.
         start: (N, P) or (1, P) theta to begin with; the identity by default.
         penalty: a function of theta that returns (N,) values to be added to the measure, for instance
@@ -144,18 +144,17 @@ def _search(
     begin, losses = candidates[:, :1], []
     floor = LEAST_OVERLAP * seen(overlap(tower[0], family, begin[:, 0]))  # (N,)
     for number, level in enumerate(tower):
-        level = compare.prepared(level)
         last = number == len(tower) - 1
+        level = compare.prepared(level, finest=last)
         keep = 1 if last and number else -(-candidates.shape[1] // (FEWER if number else 1))
         pool = torch.cat([candidates, begin], dim=1) if number else candidates
         starts = _best(level, compare, family, pool, floor, keep)  # (N, K', P)
         pairs = torch.arange(len(begin), device=begin.device).repeat_interleave(starts.shape[1])
-        rate = descent.rate / 2**number
-        found = compare.descend(level.rows(pairs), family, starts.flatten(0, 1), floor[pairs], descent, rate)
-        order = found.least.unflatten(0, starts.shape[:2]).argsort(dim=1, stable=True)  # (N, K')
-        candidates = found.theta.unflatten(0, starts.shape[:2]).gather(1, order[..., None].expand_as(starts))
-        first = torch.arange(len(begin), device=begin.device) * starts.shape[1] + order[:, 0]
-        found = found.rows(first)
+        begun = starts.flatten(0, 1)  # (N K', P)
+        found = compare.descend(level.rows(pairs), family, begun, floor[pairs], descent, number, finest=last)
+        order = _order(found.least.view(starts.shape[:2]), found.curve[0].view(starts.shape[:2]))  # (N, K')
+        candidates = found.theta.view(starts.shape).gather(1, order[..., None].expand_as(starts))
+        found = found.rows(pairs.view(starts.shape[:2])[:, 0] * starts.shape[1] + order[:, 0])
         losses.append(found.curve)
     return found, losses
 
@@ -169,8 +168,14 @@ def _best(
         return pool
     columns = [compare.losses(level, family, pool[:, k], floor) for k in range(count)]
     losses = torch.stack(columns, dim=1).nan_to_num(nan=torch.inf, posinf=torch.inf)  # (N, K)
-    order = losses.argsort(dim=1, stable=True)[:, :keep]
+    order = _order(losses, losses)[:, :keep]
     return pool.gather(1, order[..., None].expand(-1, -1, pool.shape[2]))
+
+
+def _order(losses: Tensor, begun: Tensor) -> Tensor:
+    """(N, K) losses from the least to the largest; of those that differ by rounding only the first one comes first."""
+    unit = begun.nan_to_num(0, 0, 0).abs().amax(dim=1, keepdim=True) * 1e-6
+    return (losses / torch.where(unit > 0, unit, 1)).round().argsort(dim=1, stable=True)
 
 
 def _floating(image: Tensor) -> Tensor:

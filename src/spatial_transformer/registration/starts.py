@@ -26,11 +26,12 @@ def spread(family: Family, start: Tensor, count: int) -> Tensor:
     Returns:
         (N, K, P).
     """
-    if count == 1:
-        return start[:, None]
     pairs, dims = len(start), family.dims
+    if count == 1 or not pairs:
+        return start[:, None]
     at = target_points((3,) * dims, dtype=torch.float64, device=start.device).flatten(1, -2)  # (1, L, D)
-    moved = at @ _similarities(dims, count - 1).to(at)[:, :, :dims].mT + _similarities(dims, count - 1).to(at)[:, None, :, dims]
+    change = _similarities(dims, count - 1).to(at)  # (K-1, D, D+1)
+    moved = at @ change[..., :dims].mT + change[:, None, :, dims]  # (K-1, L, D)
     every = start.double().repeat_interleave(count - 1, dim=0)  # (N (K-1), P)
     source = family.points(every, moved.repeat(pairs, 1, 1))
     around = fit_points(family, at.expand(len(every), -1, -1), source).unflatten(0, (pairs, count - 1))
