@@ -77,14 +77,13 @@ def table(rows: list[dict[str, Any]]) -> str:
         right = [row for row in part if row["error"] is not None and row["error"] <= RIGHT * SIDE]
         wrong = [row for row in part if row["error"] is None or row["error"] > WRONG * SIDE]
         alarms, silent = sum(not row["success"] for row in right), sum(row["success"] for row in wrong)
-        lines.append(
-            f"| {title} | {len(part)} | {len(right)} | {_share(alarms, right)} | {len(wrong)} | {_share(silent, wrong)} |"
-        )
+        cells = (title, len(part), len(right), _share(alarms, right), len(wrong), _share(silent, wrong))
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 
 
 def _share(count: int, of: list[Any]) -> str:
-    return f"{count} ({100 * count / len(of):.1f} %)" if of else "–"
+    return f"{count} ({100 * count / len(of):.1f} %)" if of else "-"
 
 
 def write_page() -> None:

@@ -33,7 +33,7 @@ from .matrices import perspective_matrix, rotation_matrix, scale_matrix, transla
 from .parallel import ParallelTransformers, tile_starts
 from .recording import record_thetas
 from .regions import Region
-from .registration import Descent, Registration, Verdict, register
+from .registration import Descent, Registration, Verdict, feature_start, inconsistency, register, register_chain
 from .sampling import sample
 from .transformer import SpatialTransformer
 from .warping import warp
@@ -67,9 +67,11 @@ __all__ = [
     "Verdict",
     "backends",
     "converters",
+    "feature_start",
     "fit_points",
     "from_align_corners",
     "guards",
+    "inconsistency",
     "insert",
     "kernels",
     "measures",
@@ -79,6 +81,7 @@ __all__ = [
     "pixel_to_normalised",
     "record_thetas",
     "register",
+    "register_chain",
     "remove",
     "rotation_matrix",
     "sample",

@@ -122,9 +122,7 @@ def local_ncc(warped: Tensor, fixed: Tensor, *, window: int = 9) -> Tensor:
     return torch.where(counted > 0, unrelated / counted.clamp_min(1), 1).to(dtype)
 
 
-def mutual_information(
-    warped: Tensor, fixed: Tensor, *, bins: int = 32, weight: Tensor | None = None
-) -> Tensor:
+def mutual_information(warped: Tensor, fixed: Tensor, *, bins: int = 32, weight: Tensor | None = None) -> Tensor:
     """Minus the mutual information of the intensities: how well one image's tell the other's.
 
     Intensities are sorted softly into bins (cubic B-spline windows over the `intensity_range` of each image), so that

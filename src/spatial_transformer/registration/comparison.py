@@ -1,6 +1,7 @@
 """What registration compares on one level of the pyramid, and how it descends there."""
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -8,8 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .. import checks
-from ..coordinates import target_points
 from ..families import Family
 from ..measures import Measure, mse, mutual_information, ncc
 from ..sampling import Padding
@@ -19,7 +18,7 @@ from .descent import Descended, Descent
 from .gauss_newton import gauss_newton
 from .intensities import locally_normalised, moments, standardised
 from .normal_equations import Model, mse_model, ncc_model, sums
-from .pyramid import Level
+from .pyramid import Level, Masks
 
 LEAST_OVERLAP = 0.2  # of what the start has: where less overlaps, a few pixels that look alike would decide
 MOST_PARAMETERS = 128  # of Gauss and Newton: their normal equations are square
@@ -40,16 +39,14 @@ class Comparison:
         padding: what is read outside of the moving image by a measure that does not weigh.
     """
 
-    measure: Measure
+    measure: Callable[..., Tensor]
     model: Callable[[Tensor, int], Model] | None = None
     local: Literal["none", "coarse", "all"] = "none"
     weighs: bool = True
     penalty: Callable[[Tensor], Tensor] | None = None
     padding: Padding = "border"
 
-    def in_unit(
-        self, moving: Tensor, fixed: Tensor, masks: tuple[Tensor | None, Tensor | None]
-    ) -> tuple[Tensor, Tensor, Tensor | float]:
+    def in_unit(self, moving: Tensor, fixed: Tensor, masks: Masks) -> tuple[Tensor, Tensor, Tensor | float]:
         """Images of about unit deviation, where steps need that, and what their losses are to be multiplied by."""
         if not self.squares:
             return moving, fixed, 1.0
@@ -84,13 +81,13 @@ class Comparison:
         self, level: Level, family: Family, start: Tensor, floor: Tensor, descent: Descent, number: int, finest: bool
     ) -> Descended:
         """From (M, P) thetas, one for each row of the level of this number, from coarse to fine; floor is (M,)."""
-        if not self.squares or family.parameter_count > MOST_PARAMETERS:
+        if self.model is None or not self.squares or family.parameter_count > MOST_PARAMETERS:
             rate = descent.rate / 2**number
             return adam(lambda theta: self.losses(level, family, theta, floor), start, descent, rate, level.pixel())
-        values = level.fixed[0].numel()
+        make, values = self.model, math.prod(level.fixed.shape[1:])
 
         def model_at(theta: Tensor, rows: Tensor) -> Model:
-            model = self.model(sums(level.rows(rows), family, theta), values)
+            model = make(sums(level.rows(rows), family, theta), values)
             return model._replace(loss=torch.where(model.overlap < floor[rows], torch.inf, model.loss))
 
         steps, shortest = (descent.steps, SHORTEST) if finest else (min(descent.steps, COARSE_STEPS), COARSE_SHORTEST)
@@ -117,9 +114,7 @@ NAMED = {
 }
 
 
-def comparison(
-    measure: str | Measure, penalty: Callable[[Tensor], Tensor] | None, padding: Padding
-) -> Comparison:
+def comparison(measure: str | Measure, penalty: Callable[[Tensor], Tensor] | None, padding: Padding) -> Comparison:
     if callable(measure):
         weighs = "weight" in inspect.signature(measure).parameters
         return Comparison(measure, weighs=weighs, penalty=penalty, padding=padding)

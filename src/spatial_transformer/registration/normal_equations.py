@@ -43,7 +43,7 @@ def sums(level: Level, family: Family, theta: Tensor) -> Tensor:
     at = target_points(size, dtype=theta.dtype, device=theta.device).flatten(1, -2)  # (1, K, D)
     fixed = level.fixed.flatten(2)  # (N, C, K)
     derivatives = _Matrices(family, theta) if isinstance(family, MatrixFamily) else _Points(family, theta)
-    total: Tensor | float = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=theta.device)
     block = max(1, BLOCK // max(1, len(theta) * channels))
     for begin in range(0, at.shape[1], block):
         here = slice(begin, begin + block)

@@ -1,5 +1,6 @@
 """A pair of images on one level of the pyramid, and how much each of their pixels counts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..coordinates import axis_to_pixel
-from ..families import Family
 from ..sampling import Mode, sample
 
 COARSEST = 16  # pixels along the longest axis, by default
@@ -15,6 +15,8 @@ SHORTEST_AXIS = 8  # pixels: no axis is made shorter, so that thin volumes shrin
 MOST_LEVELS = 6
 # Coarser pixels see further when the slope is that of a smoother kernel, which looks at four along an axis.
 COARSE_MODE: Mode = "bicubic"
+
+Masks = tuple[Tensor | None, Tensor | None]  # of the moving image, and of the fixed one
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,15 @@ class Level:
 
     def rows(self, index: Tensor) -> "Level":
         """The level of some pairs, any of them any number of times."""
-        masks = (None if mask is None else mask[index] for mask in (self.moving_mask, self.fixed_mask))
-        return Level(self.moving[index], self.fixed[index], *masks, self.mode)
+        return self._each(lambda image: image[index])
+
+    def expand(self, batch: int) -> "Level":
+        """As many images as pairs, without copying any."""
+        return self._each(lambda image: image.expand(batch, *image.shape[1:]))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Level":
+        masks = [None if mask is None else change(mask) for mask in (self.moving_mask, self.fixed_mask)]
+        return Level(change(self.moving), change(self.fixed), masks[0], masks[1], self.mode)
 
     def pixel(self) -> float:
         """The width of a pixel of `fixed`, in normalised units."""
@@ -60,9 +69,7 @@ class Level:
         return weight
 
 
-def pyramid(
-    moving: Tensor, fixed: Tensor, masks: tuple[Tensor | None, Tensor | None], levels: int, mode: Mode
-) -> list[Level]:
+def pyramid(moving: Tensor, fixed: Tensor, masks: Masks, levels: int, mode: Mode) -> list[Level]:
     """`levels` levels of a pair, coarse to fine."""
     return [_level(moving, fixed, masks, level, mode) for level in reversed(range(levels))]
 
@@ -73,9 +80,7 @@ def level_count(moving: Tensor, fixed: Tensor) -> int:
     return min(MOST_LEVELS, max(1, (longest // COARSEST).bit_length()))
 
 
-def _level(
-    moving: Tensor, fixed: Tensor, masks: tuple[Tensor | None, Tensor | None], level: int, mode: Mode
-) -> Level:
+def _level(moving: Tensor, fixed: Tensor, masks: Masks, level: int, mode: Mode) -> Level:
     (moving, moving_mask), (fixed, fixed_mask) = (
         _shrink_masked(image, mask, level) for image, mask in zip((moving, fixed), masks, strict=True)
     )

@@ -120,20 +120,17 @@ def register(
     compare, descent = comparison(measure, penalty, padding), descent or Descent()
     batch = max(len(moving), len(fixed))
     moving, fixed = (_floating(image) for image in (moving, fixed))
-    masks = tuple(
-        checks.mask(name, mask, image)
-        for name, mask, image in (("moving_mask", moving_mask, moving), ("fixed_mask", fixed_mask, fixed))
-    )
+    masks = checks.mask("moving_mask", moving_mask, moving), checks.mask("fixed_mask", fixed_mask, fixed)
     begin = _start(start, family, batch, moving)  # (N, P)
     count = _starts(starts, start, family)
     count_levels = _levels(levels, moving, fixed)
     one, other, unit = compare.in_unit(moving, fixed, masks)
-    tower = [_expand(level, batch) for level in pyramid(one, other, masks, count_levels, mode)]
+    tower = [level.expand(batch) for level in pyramid(one, other, masks, count_levels, mode)]
     with torch.no_grad():
-        found, losses = _search(tower, compare, family, spread(family, begin, count), descent)
+        found, curves = _search(tower, compare, family, spread(family, begin, count), descent)
         verdict = judge(tower, family, found.theta, compare)
     warped = warp(moving, family, found.theta, fixed.shape[2:], mode=mode, padding=padding)
-    losses = tuple(curve * unit for curve in losses)
+    losses = tuple(curve * unit for curve in curves)
     return Registration(found.theta, warped.detach(), losses, found.stopped(), verdict)
 
 
@@ -159,11 +156,9 @@ def _search(
     return found, losses
 
 
-def _best(
-    level: Level, compare: Comparison, family: Family, pool: Tensor, floor: Tensor, keep: int
-) -> Tensor:
+def _best(level: Level, compare: Comparison, family: Family, pool: Tensor, floor: Tensor, keep: int) -> Tensor:
     """(N, K, P) to the (N, keep, P) of least loss; the first of equal ones, and where no loss is a number."""
-    pairs, count = pool.shape[:2]
+    count = pool.shape[1]
     if keep >= count:
         return pool
     columns = [compare.losses(level, family, pool[:, k], floor) for k in range(count)]
@@ -180,13 +175,6 @@ def _order(losses: Tensor, begun: Tensor) -> Tensor:
 
 def _floating(image: Tensor) -> Tensor:
     return image.detach().to(torch.promote_types(image.dtype, torch.float32))
-
-
-def _expand(level: Level, batch: int) -> Level:
-    images = (level.moving, level.fixed, level.moving_mask, level.fixed_mask)
-    moving, fixed, *masks = (x if x is None else x.expand(batch, *x.shape[1:]) for x in images)
-    assert moving is not None and fixed is not None
-    return Level(moving, fixed, *masks, level.mode)
 
 
 def _start(start: Tensor | None, family: Family, batch: int, like: Tensor) -> Tensor:
