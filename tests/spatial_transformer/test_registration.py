@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 import spatial_transformer as st
 from spatial_transformer import guards, measures, testing
-from spatial_transformer.registration import Descent, pyramid
+from spatial_transformer.registration import Descent, comparison, normal_equations, pyramid, starts
 
 SIZE = (48, 40)
 
@@ -353,5 +354,173 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input(case):
     call, message = BAD[case]
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()
+
+
+# --- the overlap, masks, several starts, the verdict ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", ["mse", "ncc", "local_ncc", "mi"])
+def test_new_ground_at_the_edges_does_not_count(measure):
+    """Windows of one picture, so the truth is exact, and each shows what the other does not."""
+    picture = texture((56, 56), seed=3)
+    moving, fixed, truth = picture[..., 4:44, 2:42], picture[..., 9:49, 8:48], torch.tensor([[6.0, 5.0]]) / 20
+    start = truth + 0.03
+    found = st.register(moving, fixed, st.Translation(), measure=measure, start=start, levels=1)
+    within = {"mse": 1e-3, "ncc": 1e-3, "local_ncc": 0.5, "mi": 0.3}[measure]  # pixels
+    assert (found.theta - truth).norm() * 20 < within
+
+
+@pytest.mark.parametrize("measure", ["mse", "ncc", "local_ncc"])
+@pytest.mark.parametrize("garbage", [100.0, float("nan")])
+@pytest.mark.parametrize("which", ["moving_mask", "fixed_mask"])
+def test_what_a_mask_excludes_does_not_count(measure, garbage, which):
+    moving, truth = texture((40, 40), seed=3), torch.tensor([[0.1, -0.05]])
+    fixed = st.warp(moving, st.Translation(), truth, padding="border")
+    images = {"moving_mask": moving.clone(), "fixed_mask": fixed.clone()}
+    images[which][..., 8:20, 22:30] = garbage
+    mask = torch.ones(1, 1, 40, 40, dtype=torch.bool)
+    mask[..., 8:20, 22:30] = False
+    options = {"measure": measure, "levels": 2}
+    masked = st.register(*images.values(), st.Translation(), **{which: mask}, **options)
+    assert (masked.theta - truth).norm() * 20 < (0.5 if measure == "local_ncc" else 0.05)
+    bare = st.register(*images.values(), st.Translation(), **options)
+    assert bare.stopped == ("not finite",) or (bare.theta - truth).norm() * 20 > 0.5
+
+
+def test_models_have_the_values_and_gradients_of_their_measures(family):
+    size = (9, 8, 7)[: family.dims]
+    moving, fixed = (testing.random_image(size, batch=2, channels=2, dtype=torch.float64, seed=s) for s in (1, 2))
+    theta = testing.random_theta(family, batch=2, spread=0.05).requires_grad_()
+    level = pyramid.Level(moving, fixed, None, None, "bicubic")
+    total = normal_equations.sums(level, family, theta.detach())
+    weight = comparison.overlap(level, family, theta.detach())
+    warped = st.warp(moving, family, theta, size, mode="bicubic", padding="border")
+    for measure, model in ((measures.mse, normal_equations.mse_model), (measures.ncc, normal_equations.ncc_model)):
+        value = measure(warped, fixed, weight=weight)
+        (slope,) = torch.autograd.grad(value.sum(), theta, retain_graph=True)
+        found = model(total, fixed[0].numel())
+        torch.testing.assert_close(found.loss, value.detach())
+        torch.testing.assert_close(found.gradient, slope, rtol=1e-5, atol=1e-7)
+        assert (torch.linalg.eigvalsh(found.hessian) > -1e-9).all()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_starts_are_spread_in_mirror_images(dims):
+    family = st.Similarity(dims)
+    count = 1 + 2 * 2**dims
+    thetas = starts.spread(family, family.identity(1), count)
+    assert thetas.shape == (1, count, family.parameter_count)
+    assert torch.equal(thetas[0, 0], family.identity(1)[0])
+    matrix = family.matrix(thetas[0])
+    for axis in range(dims):
+        mirror = torch.eye(dims + 1)
+        mirror[axis, axis] = -1
+        mirrored = mirror @ matrix @ mirror
+        assert (torch.cdist(mirrored.flatten(1), matrix.flatten(1)).amin(dim=1) < 1e-5).all()
+
+
+def test_several_starts_find_what_one_does_not():
+    blob = torch.exp(-300 * st.target_points((64, 64)).square().sum(dim=-1))[None]
+    truth = torch.tensor([[0.4, -0.5]])
+    moving = st.warp(blob, st.Translation(), -truth)
+    one, many = (st.register(moving, blob, st.Translation(), starts=count) for count in (1, 17))
+    assert error(st.Translation(), many.theta, truth) < 0.05
+    assert (one.success.item(), many.success.item()) == (False, True)
+
+
+def test_it_says_whether_it_succeeded():
+    """A pair, two strangers, an image of one colour, and one that is not finite."""
+    moving, family = texture((48, 48), batch=4), st.Affine()
+    fixed = st.warp(moving, family, torch.tensor([[1.0, 0.1, 0.1, -0.1, 1.0, -0.05]]), padding="border")
+    fixed[1] = torch.randn(1, 48, 48, generator=torch.Generator().manual_seed(0))
+    fixed[2] = 0.5
+    fixed[3, 0, 20, 20] = float("nan")
+    found = st.register(moving, fixed, family)
+    assert found.success.tolist() == [True, False, False, False]
+    assert found.verdict.correlation[0] > 0.9 > 0.5 > found.verdict.correlation[1]
+    assert found.theta.isfinite().all()
+
+
+def test_thin_volumes_shrink_towards_cubes():
+    volume = torch.rand(1, 1, 10, 64, 64)
+    assert [pyramid.shrunk_size(volume, level) for level in (1, 2, 3)] == [[8, 32, 32], [8, 16, 16], [8, 8, 8]]
+    assert pyramid.level_count(volume, volume) == 3
+
+
+@pytest.mark.parametrize("detector", ["sift", "orb"])
+@pytest.mark.parametrize("name", WARPS)
+def test_features_find_a_large_warp(detector, name):
+    family, _ = WARPS[name]
+    noise = testing.random_image((40, 40), channels=1, batch=1)
+    fixed = torch.nn.functional.interpolate(noise, (160, 160), mode="bicubic")
+    truth = fit_similarity(family)
+    moving = st.warp(fixed, family, family.inverse(truth), padding="border")
+    found = st.feature_start(moving, fixed, family, detector=detector)
+    assert found.inliers.item() > 20
+    assert error(family, found.theta, truth, (160, 160)) < 1.5
+
+
+def fit_similarity(family):
+    """What the family has of a turn by 0.6 and a shift."""
+    points = st.target_points((3, 3)).flatten(1, 2)
+    moved = points @ st.rotation_matrix(torch.tensor([0.6]))[0, :2, :2].mT + torch.tensor([0.3, -0.2])
+    return st.fit_points(
+        family, points, points + torch.tensor([0.3, -0.2]) if family.parameter_count < 4 else moved
+    ).float()
+
+
+def test_images_without_features_have_none():
+    flat = torch.zeros(2, 1, 64, 64)
+    found = st.feature_start(flat, flat, st.Affine())
+    assert found.inliers.tolist() == [0, 0]
+    assert torch.equal(found.theta, st.Affine().identity(2))
+
+
+def test_features_without_opencv_name_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ImportError, match=r"spatial-transformer\[align\]"):
+        st.feature_start(IMAGE, IMAGE, st.Affine())
+
+
+def test_a_chain_is_composed():
+    family, first = st.Similarity(), texture((40, 40))
+    truth = torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.05, 0.05, 0.1, 0.0], [1.1, 0.1, 0.15, 0.05]])
+    images = st.warp(first, family, family.inverse(truth), padding="border")
+    chain = st.register_chain(images, family)
+    assert all(chain.steps.success)
+    assert error(family, chain.theta, truth, (40, 40)) < 0.3
+
+
+def test_the_way_back_tells_what_is_inconsistent():
+    size = torch.rand(2, 1, 20, 30)
+    forth = torch.tensor([[0.2, 0.0], [0.2, 0.0]])
+    back = torch.tensor([[-0.2, 0.0], [0.0, 0.1]])  # 0.2 half-widths of 15 pixels, and 0.1 half-heights of 10
+    apart = st.inconsistency(st.Translation(), forth, back, size)
+    torch.testing.assert_close(apart, torch.tensor([0.0, 10**0.5]))
+
+
+MORE_BAD = {
+    "mask size": (
+        lambda: st.register(IMAGE, IMAGE, st.Affine(), moving_mask=IMAGE[..., :4]),
+        "`moving_mask` must have",
+    ),
+    "mask values": (lambda: st.register(IMAGE, IMAGE, st.Affine(), fixed_mask=2 + IMAGE), "`fixed_mask` must hold"),
+    "starts": (lambda: st.register(IMAGE, IMAGE, st.Affine(), starts=0), "`starts` must be a whole number"),
+    "starts of splines": (lambda: st.register(IMAGE, IMAGE, st.BSpline(), starts=4), "`starts` must be 1 for"),
+    "detector": (lambda: st.feature_start(IMAGE, IMAGE, st.Affine(), detector="surf"), "`detector` must be"),
+    "volumes": (
+        lambda: st.feature_start(IMAGE[..., None], IMAGE[..., None], st.Affine(3)),
+        "`family` must be of images",
+    ),
+    "chain of splines": (lambda: st.register_chain(IMAGE, st.BSpline()), "`family` must be one of matrices"),
+    "weight": (lambda: measures.mse(IMAGE, IMAGE, weight=IMAGE[:1]), "`weight` must have shape"),
+}
+
+
+@pytest.mark.parametrize("case", MORE_BAD)
+def test_more_bad_input(case):
+    call, message = MORE_BAD[case]
     with pytest.raises((ValueError, TypeError), match=message):
         call()

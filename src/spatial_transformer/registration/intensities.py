@@ -47,6 +47,8 @@ def locally_normalised(image: Tensor, mask: Tensor | None) -> Tensor:
 
 def _window_mean(image: Tensor) -> Tensor:
     """The mean of a window that falls off linearly, along one axis after the other; less near the border."""
+    if not image.numel():
+        return image
     for axis in range(2, image.ndim):
         lines = image.movedim(axis, -1)
         pooled = lines.flatten(0, -2)[None]
