@@ -25,6 +25,7 @@ from .families import (
 )
 from .insertion import insert, remove
 from .kernels import Kernel
+from .keypoints import KeypointLocaliser
 from .landmarks import fit_points
 from .learning_rates import parameter_groups
 from .linearised import Linearised
@@ -49,6 +50,7 @@ __all__ = [
     "Displacement",
     "Family",
     "Kernel",
+    "KeypointLocaliser",
     "Linearised",
     "PaperCNNLocaliser",
     "PaperFCNLocaliser",

@@ -22,8 +22,10 @@ def weights(localiser):
         (st.ConvLocaliser(3), (9, 8)),
         (st.ConvLocaliser(3, width=3, out_features=5), (9, 8)),
         (st.ConvLocaliser(3, dims=3, width=2), (5, 9, 8)),
+        (st.KeypointLocaliser(3), (9, 8)),
+        (st.KeypointLocaliser(3, dims=3, width=2), (5, 9, 8)),
     ],
-    ids=["FCN", "CNN", "conv", "conv-narrow", "conv-3D"],
+    ids=["FCN", "CNN", "conv", "conv-narrow", "conv-3D", "keypoint", "keypoint-3D"],
 )
 def test_features_are_as_many_as_the_localiser_says(localiser, size):
     for batch in (0, 1, 4):
@@ -64,7 +66,12 @@ def test_conv_localiser_sees_where_things_are():
 
 @pytest.mark.parametrize(
     "build",
-    [lambda: st.PaperFCNLocaliser(1, (28, 28)), lambda: st.PaperCNNLocaliser(1, (28, 28)), lambda: st.ConvLocaliser(1)],
+    [
+        lambda: st.PaperFCNLocaliser(1, (28, 28)),
+        lambda: st.PaperCNNLocaliser(1, (28, 28)),
+        lambda: st.ConvLocaliser(1),
+        lambda: st.KeypointLocaliser(1),
+    ],
 )
 def test_every_weight_gets_a_gradient(build):
     torch.manual_seed(0)
@@ -76,6 +83,42 @@ def test_every_weight_gets_a_gradient(build):
 def test_sizes_that_leave_nothing_for_the_second_convolution_are_refused():
     with pytest.raises(ValueError, match=r"every entry of `size` must be at least 28; got \(28, 27\)"):
         st.PaperCNNLocaliser(1, (28, 27))
+
+
+def keypoints_of(maps, localiser):
+    """What a localiser returns whose convolutions are replaced by given maps, as (N, 2, K, D): means and spreads."""
+    localiser.maps = nn.Identity()
+    features = localiser(maps)
+    return features.unflatten(1, (maps.shape[1], 2, -1)).movedim(2, 1)
+
+
+def test_a_feature_in_one_place_is_a_point_there_and_one_everywhere_is_in_the_middle():
+    maps = torch.zeros(1, 32, 4, 8)
+    maps[0, 0, 1, 6] = 100
+    mean, spread = keypoints_of(maps, st.KeypointLocaliser(1))[0]
+    torch.testing.assert_close(mean[0], torch.tensor([0.625, -0.25]))  # the centre of column 6 of 8, row 1 of 4
+    torch.testing.assert_close(spread[0], torch.tensor([-(3**-0.5)] * 2), rtol=0, atol=1e-3)
+    torch.testing.assert_close(mean[1:], torch.zeros(31, 2), rtol=0, atol=1e-6)
+    of_columns = (torch.arange(-7, 8, 2) / 8).std(correction=0) - 3**-0.5
+    torch.testing.assert_close(spread[1:, 0], of_columns.expand(31), rtol=0, atol=1e-6)
+
+
+def test_keypoints_move_as_what_is_seen_moves():
+    torch.manual_seed(0)
+    localiser, image = st.KeypointLocaliser(1).eval(), torch.zeros(1, 1, 64, 64)
+    image[..., 20:28, 20:28] = 5
+    moved = image.roll((8, 16), (2, 3))  # whole places of the maps, which are a quarter of the size
+    seen = [localiser.maps(i).flatten(2).softmax(2).unflatten(2, (16, 16)) for i in (image, moved)]
+    torch.testing.assert_close(seen[0].roll((2, 4), (2, 3))[..., 4:12, 6:14], seen[1][..., 4:12, 6:14])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_keypoints_are_never_computed_in_half_precision(dtype):
+    localiser, image = st.KeypointLocaliser(1).eval(), torch.rand(2, 1, 32, 32)
+    localiser.maps = nn.Identity()
+    localiser.sharpness = nn.Parameter(torch.ones(1))
+    with torch.autocast("cpu", dtype):
+        torch.testing.assert_close(localiser(image), localiser(image.double()).float(), rtol=0, atol=1e-6)
 
 
 def averaged_by_pytorch(features, bins):

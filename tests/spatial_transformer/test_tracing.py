@@ -17,6 +17,7 @@ BOUND = guards.Bound(-1, 1)
 AFFINE, ATTENTION = st.Affine(), st.Attention()
 
 LOCALISER = st.ConvLocaliser(1, width=2)
+KEYPOINTS = st.KeypointLocaliser(1, width=2).eval()
 TRANSFORMER = st.SpatialTransformer(LOCALISER, AFFINE, (4, 5))
 PARALLEL = st.ParallelTransformers(LOCALISER, ATTENTION, st.tile_starts(ATTENTION, (1, 2)), (3, 4))
 PADDING = guards.ChannelPadding(st.SpatialTransformer(LOCALISER, AFFINE), (0.5,))
@@ -103,6 +104,7 @@ CALLS = {
     "SpatialTransformer": lambda angle: TRANSFORMER(image(angle, 9, 8)),
     "ParallelTransformers": lambda angle: PARALLEL(image(angle, 9, 8)),
     "ConvLocaliser": lambda angle: LOCALISER(image(angle, 9, 8)),
+    "KeypointLocaliser": lambda angle: KEYPOINTS(image(angle, 9, 8)),
     "PaperFCNLocaliser": lambda angle: FCN(image(angle)),
     "PaperCNNLocaliser": lambda angle: CNN(image(angle, 28, 28)),
     "Translation matrix": lambda angle: st.Translation().matrix(vectors(angle)),
