@@ -1,7 +1,7 @@
 """`stn train`."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ class Train:
     data: Data = field(default_factory=Data)
     budget: Budget = field(default_factory=Budget)
     machine: Machine = field(default_factory=Machine)
+    steps: int | None = None
+    """Updates of the weights: 3000, and with --resume those of the run, unless said otherwise."""
     model: str = "st-cnn"
     """fcn and cnn, the paper's, or resnet, for photographs; st-cnn, ... with a transformer in front, and st-cnn:tps to
     name the family with it. timm:resnet18, ... any network of timm, if that is installed; st-timm:resnet18@layer2 with
@@ -56,7 +58,7 @@ class Train:
     """Print what share of a training step goes into making the data."""
 
     def __call__(self) -> None:
-        experiment = self.experiment()
+        experiment = self._with_steps(self.experiment())
         experiment.check()
         self.machine.check()
         folder = RunFolder(self.path(experiment))
@@ -68,6 +70,12 @@ class Train:
         labels = [label.strip() for label in (self.compare or self.model).split(",")]
         models = tuple(label for label in labels if label)
         return Experiment(self.data, self.budget, models, self.family, self.looks, self.transformers, self.weights)
+
+    def _with_steps(self, experiment: Experiment) -> Experiment:
+        steps = self.steps
+        if self.resume and steps is None:
+            steps = RunFolder.open(self.path(experiment)).experiment().budget.steps
+        return experiment if steps is None else replace(experiment, budget=replace(experiment.budget, steps=steps))
 
     def path(self, experiment: Experiment) -> Path:
         if Path(self.name).name != self.name:

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import tyro
+
 from ..errors import UserError
 
 
@@ -11,7 +13,7 @@ from ..errors import UserError
 class Budget:
     """How long and how it is learnt; the same for every model of the run."""
 
-    steps: int = 3000
+    steps: tyro.conf.Suppress[int] = 3000  # `stn train` asks for it itself: a run that is resumed brings its own
     """Updates of the weights."""
     batch_size: int = 256
     """Images per step, over all devices together."""

@@ -99,6 +99,7 @@ def render(run: Run) -> str:
             rows=rows(run.models),
             hero=hero(run.models),
             accounts=[(model, account) for model in run.models for account in undone.accounts(model)],
+            warned=[model for model in run.models if model.warnings],
             framings=[(model, framing) for model in run.models if (framing := framing_of(model))],
             first=FIRST,
             curves=curves(run.models),
@@ -240,6 +241,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     numbers = (wording.percent, wording.whole_percent, wording.error, wording.count, wording.short, wording.duration)
-    words = (*numbers, wording.plain, wording.literal, wording.distortion, wording.unbroken)
+    words = (*numbers, wording.plain, wording.literal, wording.distortion, wording.unbroken, wording.with_code)
     environment.filters.update({word.__name__: word for word in words})
     return environment

@@ -58,6 +58,13 @@ class Model:
         """Whether a spatial transformer is in it."""
         return self.number("localiser_parameters") > 0 or "warped" in self.pictures or self.label.startswith("st-")
 
+    @property
+    def warnings(self) -> list[Mapping[str, Any]]:
+        """What was told of its transformers while it trained: "step", "transformer" and "text"."""
+        found = self.result.get("warnings")
+        entries = found if isinstance(found, list) else []
+        return [entry for entry in entries if isinstance(entry, dict) and {"step", "transformer", "text"} <= entry.keys()]
+
     def class_name(self, number: float) -> str:
         """What a class is called; its number where nothing else is known."""
         names = self.pictures.get("class_names", ())

@@ -2,7 +2,10 @@
 
 import json
 import math
+import re
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from .read import as_number
 
@@ -93,6 +96,11 @@ def plain(value: Any) -> str:
 def literal(text: Any) -> str:
     """Text as Python reads it: "runs/demo", in quotes."""
     return json.dumps(str(text), ensure_ascii=False)
+
+
+def with_code(text: Any) -> Markup:
+    """What stands between backticks as code, everything else as it is."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def distortion(code: Any) -> str:

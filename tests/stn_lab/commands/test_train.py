@@ -186,6 +186,17 @@ def test_a_run_can_be_lengthened_and_not_shortened(run, capfd):
         assert torch.load(run / label / "last.ckpt", weights_only=True)["global_step"] == 16
 
 
+def test_a_run_is_resumed_with_its_own_steps_where_none_are_typed(run, capfd):
+    config = (run / "config.json").read_bytes()
+    (run / "results.json").unlink()  # as if it had been killed at the very end
+    flags = [*SMALL[2:], "--compare", "cnn,st-cnn", "--runs", run.parent, "--name", run.name]
+    assert stn("train", *flags, "--resume") == 0
+    assert "Lengthened" not in capfd.readouterr().out
+    assert (run / "config.json").read_bytes() == config
+    results = json.loads((run / "results.json").read_text())
+    assert {result["steps"] for result in results.values()} == {12}
+
+
 def test_resume_of_nothing_says_so(tmp_path, capfd):
     assert "no config.json" in refusal(capfd, "train", *SMALL, "--runs", tmp_path, "--name", "new", "--resume")
 

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 import spatial_transformer as st
-from stn_lab.runs.collapse import EVERY, PATIENCE, CollapseWatch
+from stn_lab.runs import collapse
+from stn_lab.runs.collapse import EVERY, CollapseWatch
 
+PATIENCE = 3  # looks, instead of the many that a transformer is given to begin
 IMAGES = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
@@ -27,7 +29,8 @@ def pair():
 
 
 @pytest.mark.parametrize(("make", "names"), [(single, ["0"]), (pair, ["0 1", "0 2"])])
-def test_a_theta_that_ignores_the_image_is_told_once_for_each_transformer(make, names, capfd):
+def test_a_theta_that_ignores_the_image_is_told_once_for_each_transformer(make, names, capfd, monkeypatch):
+    monkeypatch.setattr(collapse, "PATIENCE", PATIENCE)
     watch, net = CollapseWatch("st-cnn", IMAGES), make()
     for look in range(2 * PATIENCE):
         watch.look(look * EVERY, net)
@@ -36,7 +39,7 @@ def test_a_theta_that_ignores_the_image_is_told_once_for_each_transformer(make, 
     ]
     lines = capfd.readouterr().out.splitlines()
     assert [
-        line.startswith(f"st-cnn: step 490, {n}: constant theta: theta") for n, line in zip(names, lines, strict=True)
+        line.startswith(f"st-cnn: step 20, {n}: constant theta: theta") for n, line in zip(names, lines, strict=True)
     ]
     resumed = CollapseWatch("st-cnn", IMAGES)
     resumed.load_state_dict(watch.state_dict())

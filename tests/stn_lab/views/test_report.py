@@ -349,6 +349,23 @@ def test_results_that_do_not_say_what_is_undone_break_nothing(write_run, damaged
     assert "nan" not in text_of(run).lower()
 
 
+def test_what_was_told_while_it_trained_is_on_the_page_with_the_cure(write_run):
+    run = write_run()
+    assert 'id="warnings"' not in html_of(run)
+    text = "constant theta: <b>theta</b> is the same. Raise `localiser_lr_scale`."
+    add_results(run, "st-cnn", warnings=[{"step": 1490, "transformer": "transformer 2", "text": text}])
+    assert "step 1,490, transformer 2: constant theta: &lt;b&gt;theta" in text_of(run)
+    assert "Raise <code>localiser_lr_scale</code>." in html_of(run)
+    assert 'href="#warnings"' in html_of(run)
+
+
+@pytest.mark.parametrize("damaged", [None, 3, [], [3], [{"step": 1}]])
+def test_warnings_that_cannot_be_read_break_nothing(write_run, damaged):
+    run = write_run()
+    add_results(run, "st-cnn", warnings=damaged)
+    assert 'id="warnings"' not in html_of(run)
+
+
 def test_boxes_are_shown_with_how_well_the_region_fits_each(write_run):
     run = write_run()
     add_results(run, "st-cnn", box_overlap_mean=0.7345, boxes_found_percent=91.5)
