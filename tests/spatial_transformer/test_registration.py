@@ -10,7 +10,7 @@ import torch
 
 import spatial_transformer as st
 from spatial_transformer import guards, measures, testing
-from spatial_transformer.registration import Descent, comparison, normal_equations, pyramid, starts
+from spatial_transformer.registration import Descent, comparison, normal_equations, pyramid, starts, verdict
 
 SIZE = (48, 40)
 
@@ -313,16 +313,44 @@ def test_no_volume_ends_worse_than_its_start(size):
     torch.testing.assert_close(found.losses[-1].amin(dim=0), ended)
 
 
-def test_the_mirror_table_is_that_in_results():
-    root = Path(__file__).parents[2]
-    spec = importlib.util.spec_from_file_location("mirror_table", root / "tools" / "mirror_table.py")
+def load_tool(name, monkeypatch):
+    tools = Path(__file__).parents[2] / "tools"
+    monkeypatch.setattr(sys, "path", [str(tools), *sys.path])
+    spec = importlib.util.spec_from_file_location(name, tools / f"{name}.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
+    return tool
+
+
+def test_the_mirror_table_is_that_in_results(monkeypatch):
+    tool = load_tool("mirror_table", monkeypatch)
     rows = json.loads(tool.RESULTS.read_text())
     assert tool.PAGE.read_text().split(tool.BEGIN)[1].split(tool.END)[0] == tool.table(rows)
     assert {row["picture"] for row in rows} == set(tool.PICTURES)
     assert max(tool.asymmetry(row) for row in rows) <= 0.05
     assert max(max(row["forth"] + row["back"]) for row in rows) < tool.REACHED
+
+
+def test_the_rates_of_the_verdict_are_those_in_results(monkeypatch):
+    tool = load_tool("alignment_verdict", monkeypatch)
+    rows = json.loads(tool.RESULTS.read_text())
+    assert tool.PAGE.read_text().split(tool.BEGIN)[1].split(tool.END)[0] == tool.table(rows)
+    assert len(rows) >= 500
+    for row in rows:  # what was judged then is judged so now
+        above = row["correlation"] > verdict.LEAST_CORRELATION and row["overlap"] > verdict.LEAST_OVERLAP
+        assert row["success"] == (above and row["folded"] == 0)
+
+
+def test_pairs_of_the_benchmark_have_the_homography_that_is_told(monkeypatch):
+    """Samples of the moving photograph under the true matrix are the fixed one's, but for light and noise."""
+    tool = load_tool("alignment_pairs", monkeypatch)
+    for seed in (0, 17):  # a view that moves, and one that is fixed
+        pair = tool.related(seed, 0.1, 64)
+        matrix = st.converters.from_pixel_matrix(torch.tensor(pair.matrix)[None], (64, 64), (64, 64)).float()
+        moving, fixed = (torch.from_numpy(image)[None, None] for image in (pair.moving, pair.fixed))
+        found = st.register(moving, fixed, st.Projective(), start=st.Projective().from_matrix(matrix), levels=1)
+        pixels = st.converters.to_pixel_matrix(st.Projective().matrix(found.theta.double()), (64, 64), (64, 64))
+        assert tool.corner_error(pixels[0].numpy(), pair) < 1.5
 
 
 @pytest.mark.parametrize("fitted", [st.Affine(), st.Rigid(), st.ThinPlateSpline((3, 3)), st.Affine(3)], ids=str)
