@@ -1,16 +1,17 @@
-"""Make a set of colour images to learn on, offline: digits in several fonts, somewhere on photographs.
+"""Make a set of colour images to learn on, offline: digits on round plates, somewhere on photographs.
 
-    python tools/colour_set.py OUT [--train 200] [--validation 40] [--test 100] [--size 96] [--seed 0]
+    python tools/colour_set.py OUT [--train 500] [--validation 50] [--test 100] [--size 64] [--seed 0]
 
-writes OUT/train/0/00000.png ... OUT/test/9/00099.png, so many per class, and OUT/boxes.csv with the box of every digit.
+writes OUT/train/0/00000.png ... OUT/test/9/00099.png, so many per class, and OUT/boxes.csv with the box of every plate.
 `stn train --data OUT` learns from it. An image depends on the seed, its split, its class and its number alone.
 
-Fonts come with matplotlib, photographs with scikit-learn and scikit-image, all of them with the extra `dev`. Each
-digit has a size of a quarter to a half of the image, an angle of up to 45 degrees, a place where it fits, and a colour
-that stands out from what is behind it.
+Fonts come with matplotlib, photographs with scikit-learn and scikit-image, all of them with the extra `dev`. A plate
+measures four to six tenths of the image and has a bright colour; its digit, black or white, is turned by up to 30
+degrees; the photograph behind it is dimmed to half.
 """
 
 import argparse
+import colorsys
 import csv
 import shutil
 import sys
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 import skimage.data
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 from sklearn.datasets import load_sample_images
 
 CLASSES = "0123456789"
@@ -42,10 +43,12 @@ FONTS = (
     "cmtt10",
 )
 SPLITS = ("train", "validation", "test")
-DEGREES = 45  # so that 6 and 9 stay apart
-HEIGHTS = (0.28, 0.5)  # of a digit, as a part of the image's side
-CONTRAST = 0.35  # between the brightness of a digit and that of the photograph behind it, at least; 1 is black on white
-FINE = 4  # digits are drawn this many times larger, and shrunk
+DEGREES = 30  # so that 6 and 9 stay apart
+DIAMETERS = (0.4, 0.6)  # of a plate, as a part of the image's side
+HEIGHT = 0.62  # of a digit, as a part of its plate's diameter
+DIMMED = 0.5  # what is left of the photograph's brightness
+BRIGHT = 0.45  # a plate brighter than this, of 0 to 1, has a black digit, others a white one
+FINE = 4  # plates are drawn this many times larger, and shrunk
 
 
 class Box(NamedTuple):
@@ -61,10 +64,10 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="a folder that is made; it must not exist")
-    parser.add_argument("--train", type=int, default=200, help="images per class to train on (default: 200)")
-    parser.add_argument("--validation", type=int, default=40, help="images per class to validate (default: 40)")
+    parser.add_argument("--train", type=int, default=500, help="images per class to train on (default: 500)")
+    parser.add_argument("--validation", type=int, default=50, help="images per class to validate (default: 50)")
     parser.add_argument("--test", type=int, default=100, help="images per class to test (default: 100)")
-    parser.add_argument("--size", type=int, default=96, help="height and width in pixels (default: 96)")
+    parser.add_argument("--size", type=int, default=64, help="height and width in pixels (default: 64)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     counts = [getattr(options, split) for split in SPLITS]
@@ -101,19 +104,17 @@ def write(out: Path, counts: dict[str, int], size: int, seed: int) -> None:
 
 
 def example(size: int, label: str, generator: np.random.Generator) -> tuple[Image.Image, Box]:
-    """A digit on a part of a photograph, (size, size) in RGB, and the box around it."""
+    """A plate on a part of a photograph, (size, size) in RGB, and the box around it."""
     ground = background(size, generator)
-    digit = glyph(label, round(size * generator.uniform(*HEIGHTS)), generator)
-    digit = digit.crop((0, 0, min(digit.width, size), min(digit.height, size)))
-    left, top = (int(generator.integers(size - side + 1)) for side in digit.size)
-    box = Box(left, top, left + digit.width, top + digit.height)
-    behind = np.asarray(ground.crop(box).convert("L")).mean() / 255
-    ground.paste(colour(behind, generator), box, digit)
+    diameter = round(size * generator.uniform(*DIAMETERS))
+    left, top = (int(generator.integers(size - diameter + 1)) for _ in range(2))
+    box = Box(left, top, left + diameter, top + diameter)
+    ground.paste(plate(label, diameter, generator), box, disc(diameter))
     return ground, box
 
 
 def background(size: int, generator: np.random.Generator) -> Image.Image:
-    """A square part of a photograph, mirrored every other time, shrunk to `size`."""
+    """A square part of a photograph, mirrored every other time, shrunk to `size` and dimmed."""
     photographs = _photographs()
     photograph = photographs[generator.integers(len(photographs))]
     side = (
@@ -121,28 +122,31 @@ def background(size: int, generator: np.random.Generator) -> Image.Image:
     )
     left, top = (int(generator.integers(length - side + 1)) for length in photograph.size)
     part = photograph.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
-    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if generator.random() < 0.5 else part
+    part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if generator.random() < 0.5 else part
+    return ImageEnhance.Brightness(part).enhance(DIMMED)
 
 
-def glyph(label: str, height: int, generator: np.random.Generator) -> Image.Image:
-    """How much a turned digit covers each pixel, in mode "L", without a margin; upright it would be `height` tall."""
-    font = _font(FONTS[generator.integers(len(FONTS))], FINE * height)
-    left, top, right, bottom = (round(edge) for edge in font.getbbox(label))
-    drawn = Image.new("L", (right - left, bottom - top))
-    ImageDraw.Draw(drawn).text((-left, -top), label, fill=255, font=font)
-    upright = drawn.resize((max(1, round(drawn.width * FINE * height / drawn.height)), FINE * height))
-    turned = upright.rotate(generator.uniform(-DEGREES, DEGREES), Image.Resampling.BICUBIC, expand=True)
-    small = turned.resize([max(1, round(side / FINE)) for side in turned.size], Image.Resampling.BOX)
-    return small.crop(small.point(lambda cover: 255 * (cover >= 128)).getbbox())
+def plate(label: str, diameter: int, generator: np.random.Generator) -> Image.Image:
+    """A square of a bright colour with a turned digit in its middle, (diameter, diameter) in RGB."""
+    red, green, blue = colorsys.hsv_to_rgb(generator.uniform(), generator.uniform(0.75, 1), generator.uniform(0.85, 1))
+    ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT else "white"
+    side = FINE * diameter
+    square = Image.new("RGB", (side, side), tuple(round(255 * part) for part in (red, green, blue)))
+    name = FONTS[generator.integers(len(FONTS))]
+    left, top, right, bottom = _font(name, side).getbbox(label)
+    font = _font(name, round(side * HEIGHT * side / (bottom - top)))  # digits of all fonts are as tall
+    left, top, right, bottom = font.getbbox(label)
+    ImageDraw.Draw(square).text(((side - left - right) / 2, (side - top - bottom) / 2), label, fill=ink, font=font)
+    corner = square.getpixel((0, 0))
+    turned = square.rotate(generator.uniform(-DEGREES, DEGREES), Image.Resampling.BICUBIC, fillcolor=corner)
+    return turned.resize((diameter, diameter), Image.Resampling.BOX)
 
 
-def colour(behind: float, generator: np.random.Generator) -> tuple[int, int, int]:
-    """A random colour whose brightness differs from `behind`, 0 to 1, by `CONTRAST` at least."""
-    while True:
-        red, green, blue = generator.integers(256, size=3).tolist()
-        brightness = (0.299 * red + 0.587 * green + 0.114 * blue) / 255
-        if abs(brightness - behind) >= CONTRAST:
-            return red, green, blue
+def disc(diameter: int) -> Image.Image:
+    """How much a disc covers each pixel of the square around it, in mode "L"."""
+    drawn = Image.new("L", (FINE * diameter, FINE * diameter))
+    ImageDraw.Draw(drawn).ellipse((0, 0, FINE * diameter - 1, FINE * diameter - 1), fill=255)
+    return drawn.resize((diameter, diameter), Image.Resampling.BOX)
 
 
 @cache

@@ -43,6 +43,9 @@ class Train:
     transformers: int = 1
     """How many stand side by side before the network, which sees what all of them make, as the paper has it for
     several objects or parts."""
+    view: int | None = None
+    """Pixels along each side of what a transformer hands over; by default as many as the image has. With fewer than it
+    takes to tell classes apart in the whole image, the transformer learns to look closely."""
     weights: str = PRETRAINED
     """Of networks of timm: pretrained, which timm fetches; a file; or none, to begin at random."""
     name: str = ""
@@ -69,7 +72,9 @@ class Train:
     def experiment(self) -> Experiment:
         labels = [label.strip() for label in (self.compare or self.model).split(",")]
         models = tuple(label for label in labels if label)
-        return Experiment(self.data, self.budget, models, self.family, self.looks, self.transformers, self.weights)
+        return Experiment(
+            self.data, self.budget, models, self.family, self.looks, self.transformers, self.weights, self.view
+        )
 
     def _with_steps(self, experiment: Experiment) -> Experiment:
         steps = self.steps

@@ -29,6 +29,7 @@ FAMILIES: dict[str, Callable[[], st.Family]] = {
     "velocity": functools.partial(st.Velocity, control=(4, 4)),
 }
 
+MATCHED = 0.08  # the largest difference in size: narrow residual networks cannot be matched more closely
 # The widths tried when a network is matched to another one's number of parameters.
 WIDTHS = range(4, 513)
 
@@ -63,6 +64,10 @@ def build(spec: ModelSpec, canvas: Canvas, *, filters: int, weights: Weights = "
             f"{spec.label} needs images of {SMALLEST} pixels or more along each side, these have {height} x {width}; "
             f"take --size {SMALLEST} or a resnet"
         )
+    if spec.network == "cnn" and spec.crop is not None and spec.crop < SMALLEST:
+        raise UserError(
+            f"{spec.label} needs a view of {SMALLEST} pixels or more; got --view {spec.crop}; take an fcn or a resnet"
+        )
     plain = "resnet" if spec.network == "resnet" else "cnn"
     first = max(4, filters // 4) if plain == "resnet" else filters
     if spec.network == plain and spec.family is None:
@@ -76,7 +81,7 @@ def build(spec: ModelSpec, canvas: Canvas, *, filters: int, weights: Weights = "
     target = size(first, ModelSpec(plain, plain, None))
     above = bisect.bisect_left(WIDTHS, target, key=size)
     width = min(WIDTHS[max(above - 1, 0) : above + 1], key=lambda width: abs(size(width) - target))
-    if abs(size(width) - target) > 0.05 * target:
+    if abs(size(width) - target) > MATCHED * target:
         raise UserError(
             f"--filters {filters} makes a {kind} of {target:,} parameters, which {spec.label} cannot match: "
             f"its nearest size is {size(width):,}; take more filters"
@@ -144,7 +149,7 @@ def _transformer(
 
 def _localiser(spec: ModelSpec, canvas: Canvas) -> nn.Module:
     if spec.network == "resnet" or spec.network.startswith(TIMM):
-        return st.ConvLocaliser(canvas.channels)
+        return st.KeypointLocaliser(canvas.channels)
     if spec.network == "cnn":
         return st.PaperCNNLocaliser(canvas.channels, canvas.size)
     if not spec.halved:

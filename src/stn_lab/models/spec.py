@@ -76,7 +76,9 @@ class ModelSpec:
     before: str | None = None
 
     @classmethod
-    def parse(cls, label: str, family: str, *, looks: int = 1, transformers: int = 1) -> "ModelSpec":
+    def parse(
+        cls, label: str, family: str, *, looks: int = 1, transformers: int = 1, view: int | None = None
+    ) -> "ModelSpec":
         """Read "cnn", "st-cnn", "st-cnn:tps", "timm:resnet18", "st-timm:resnet18:tps" or "st-timm:resnet18@layer2".
 
         Args:
@@ -84,6 +86,7 @@ class ModelSpec:
             family: for transformers that do not name one.
             looks: of all transformers.
             transformers: how many a model with a transformer has.
+            view: the side of what they hand over, in pixels; that of what they are given if None.
 
         Raises:
             UserError: there is no such network or family.
@@ -98,7 +101,11 @@ class ModelSpec:
             raise UserError(f"unknown family {family!r} of {label!r}; choose from {', '.join(get_args(FamilyName))}")
         if before and transformers > 1:
             raise UserError(f"{label!r} can have one transformer before its layer {before!r}; leave out --transformers")
-        return cls(label, network, family, transformers, looks, before=before)
+        if before and view is not None:
+            raise UserError(
+                f"the transformer of {label!r} hands over maps of the size that its layer takes; leave out --view"
+            )
+        return cls(label, network, family, transformers, looks, crop=view, before=before)
 
 
 def need_timm() -> None:

@@ -24,6 +24,7 @@ class Experiment:
     looks: int = 1
     transformers: int = 1
     weights: str = PRETRAINED
+    view: int | None = None
 
     def check(self) -> None:
         """Refuse what cannot be trained, as far as that can be seen without building a network.
@@ -43,6 +44,8 @@ class Experiment:
             raise UserError(f"--transformers must be 1 or more; got {self.transformers}")
         if self.looks > 1 and self.transformers > 1:
             raise UserError("--looks and --transformers do not go together: transformers side by side look once")
+        if self.view is not None and not 1 <= self.view <= 4096:
+            raise UserError(f"--view must be from 1 to 4096 pixels; got {self.view}")
         self._check_weights(any(TIMM in self.spec(label).network for label in self.models))
 
     def _check_weights(self, has_timm: bool) -> None:
@@ -55,7 +58,7 @@ class Experiment:
 
     def spec(self, label: str) -> ModelSpec:
         """What one of the models is made of."""
-        return ModelSpec.parse(label, self.family, looks=self.looks, transformers=self.transformers)
+        return ModelSpec.parse(label, self.family, looks=self.looks, transformers=self.transformers, view=self.view)
 
     def to_json(self) -> dict[str, Any]:
         """One flat dictionary."""
@@ -66,6 +69,7 @@ class Experiment:
             "looks": self.looks,
             "transformers": self.transformers,
             "weights": self.weights,
+            "view": self.view,
             **dataclasses.asdict(self.budget),
         }
 
@@ -81,7 +85,8 @@ class Experiment:
             "looks": 1,
             "transformers": 1,
             "weights": PRETRAINED,
+            "view": None,
         } | values  # as earlier runs have it
         budget = Budget(**{field.name: values[field.name] for field in dataclasses.fields(Budget)})
-        rest = {name: values[name] for name in ("family", "looks", "transformers", "weights")}
+        rest = {name: values[name] for name in ("family", "looks", "transformers", "weights", "view")}
         return cls(Data.from_json(values), budget, tuple(values["models"]), **rest)

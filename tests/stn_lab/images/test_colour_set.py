@@ -45,21 +45,21 @@ def test_the_seed_decides_and_the_number_of_images_does_not(tool, tmp_path):
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_the_box_is_where_the_digit_is(tool, number, monkeypatch):
-    """On a photograph of one grey, all that differs from it is the digit."""
+def test_the_box_is_where_the_plate_is(tool, number, monkeypatch):
+    """On a photograph of one grey, all that differs from it is the plate."""
     grey = Image.new("RGB", (96, 96), (90, 90, 90))
     monkeypatch.setattr(tool, "background", lambda *_: grey.copy())
     image, box = tool.example(96, str(number), np.random.default_rng(number))
     rows, columns = np.nonzero(np.abs(np.asarray(image, dtype=int) - 90).max(axis=2) > 40)
     np.testing.assert_allclose(box, (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), atol=1)
-    assert 96 * 0.15 < box.bottom - box.top < 96 * 0.75
+    assert 96 * 0.39 < box.bottom - box.top < 96 * 0.61
 
 
 def test_every_font_has_every_digit(tool, monkeypatch):
     for font in tool.FONTS:
         monkeypatch.setattr(tool, "FONTS", (font,))
-        shapes = {tool.glyph(label, 20, np.random.default_rng(0)).tobytes() for label in tool.CLASSES}
-        assert len(shapes) == 10, font
+        pictures = {tool.plate(label, 30, np.random.default_rng(0)).tobytes() for label in tool.CLASSES}
+        assert len(pictures) == 10, font
 
 
 def test_nothing_half_written(tool, tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def test_several_transformers_stand_side_by_side_in_a_network_as_large(name, fam
     assert model.transformer.theta(images).shape[:2] == (2, 2)
     assert model(images).shape == (2, 5)
     plain = build(ModelSpec.parse(name.removeprefix("st-").replace("fcn", "cnn"), "affine"), canvas, filters=96)
-    assert count_parameters(model) == pytest.approx(count_parameters(plain), rel=0.05)
+    assert count_parameters(model) == pytest.approx(count_parameters(plain), rel=0.08)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_residual_networks_take_images_of_any_size_and_are_as_large_as_each_othe
     plain = build(ModelSpec("resnet", "resnet", None), canvas, filters=64)
     images = torch.rand(2, 3, *size)
     assert network(images).shape == (2, 7)
-    assert count_parameters(network) == pytest.approx(count_parameters(plain), rel=0.05)
+    assert count_parameters(network) == pytest.approx(count_parameters(plain), rel=0.08)
     if network.transformer is not None:
         torch.testing.assert_close(network.transformer(images), images, atol=1e-6, rtol=0)
 
@@ -132,3 +132,15 @@ def test_the_paper_s_networks_take_images_that_are_not_square_but_none_below_28_
     canvas.size = (27, 49)
     with pytest.raises(UserError, match="28 pixels or more along each side, these have 27 x 49"):
         build(spec, canvas, filters=64)
+
+
+def test_a_view_is_what_the_network_behind_the_transformer_sees():
+    for label in ("st-fcn", "st-resnet"):
+        network = build(ModelSpec.parse(label, "affine", view=12), DISTORTIONS["R"], filters=32)
+        assert network.transformer(torch.rand(2, 1, 28, 28)).shape == (2, 1, 12, 12)
+        assert network(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_a_view_too_small_for_the_papers_convolutions_is_refused():
+    with pytest.raises(UserError, match=r"st-cnn needs a view of 28 pixels or more; got --view 20"):
+        build(ModelSpec.parse("st-cnn", "affine", view=20), DISTORTIONS["R"], filters=32)
