@@ -22,11 +22,11 @@ def recorded() -> bool:
 def untraced() -> Iterator[None]:
     """What is computed here is a constant to `torch.jit.trace`, whether it is remembered from before or made now."""
     state = torch._C._get_tracing_state()
-    torch._C._set_tracing_state(None)
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]  # not in PyTorch's stubs
     try:
         yield
     finally:
-        torch._C._set_tracing_state(state)
+        torch._C._set_tracing_state(state)  # type: ignore[attr-defined]
 
 
 def constant_when_compiled(function: AnyFunction) -> AnyFunction:

@@ -25,6 +25,9 @@ class Normalised(nn.Module):
         std: (C,) of each channel.
     """
 
+    mean: Tensor  # (C, 1, 1)
+    std: Tensor  # (C, 1, 1)
+
     def __init__(self, network: nn.Module, mean: Tensor, std: Tensor) -> None:
         super().__init__()
         self.network = network

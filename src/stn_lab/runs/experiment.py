@@ -80,13 +80,14 @@ class Experiment:
         Raises:
             KeyError: an entry is missing.
         """
-        values = {
+        earlier: dict[str, Any] = {
             "patience": 0,
             "looks": 1,
             "transformers": 1,
             "weights": PRETRAINED,
             "view": None,
-        } | values  # as earlier runs have it
+        }  # runs before these
+        values = earlier | values
         budget = Budget(**{field.name: values[field.name] for field in dataclasses.fields(Budget)})
         rest = {name: values[name] for name in ("family", "looks", "transformers", "weights", "view")}
         return cls(Data.from_json(values), budget, tuple(values["models"]), **rest)
