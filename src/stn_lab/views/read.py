@@ -63,7 +63,9 @@ class Model:
         """What was told of its transformers while it trained: "step", "transformer" and "text"."""
         found = self.result.get("warnings")
         entries = found if isinstance(found, list) else []
-        return [entry for entry in entries if isinstance(entry, dict) and {"step", "transformer", "text"} <= entry.keys()]
+        return [
+            entry for entry in entries if isinstance(entry, dict) and {"step", "transformer", "text"} <= entry.keys()
+        ]
 
     def class_name(self, number: float) -> str:
         """What a class is called; its number where nothing else is known."""
