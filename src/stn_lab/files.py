@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+UNFINISHED = ".part"  # ends the names of files that are being written
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a path beside it to be written, which then takes its name; whatever goes wrong, what was there stays."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}{UNFINISHED}")
     try:
         yield unfinished
         unfinished.replace(path)

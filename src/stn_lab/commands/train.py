@@ -130,7 +130,9 @@ def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
 def _begin(options: Train, folder: RunFolder, experiment: Experiment) -> None:
     if not options.resume:
         RunFolder.create(folder.path, experiment, overwrite=options.overwrite)
-    elif (before := folder.lengthen(experiment)) < experiment.budget.steps:
+        return
+    folder.tidy()
+    if (before := folder.lengthen(experiment)) < experiment.budget.steps:
         sys.stdout.write(f"Lengthened from {before:,} to {experiment.budget.steps:,} steps.\n")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..files import write_json
+from ..files import UNFINISHED, write_json
 from .experiment import Experiment
 
 
@@ -118,6 +118,11 @@ class RunFolder:
         if before < experiment.budget.steps:
             write_json(self.config_file, experiment.to_json())
         return before
+
+    def tidy(self) -> None:
+        """Remove what a process that was killed had begun to write."""
+        for path in self.path.rglob(f"*{UNFINISHED}"):
+            path.unlink()
 
     def results(self) -> dict[str, dict[str, Any]]:
         """Results of the models that are finished, by label; a damaged file counts as none."""

@@ -2,9 +2,12 @@
 
 import errno
 import json
+import os
 import re
+import signal
 import sys
 from html import unescape
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -113,25 +116,45 @@ def test_evaluate_finds_the_same(run, capfd):
     assert "--sweep turns, scales and moves digits" in line
 
 
-def test_a_run_that_is_killed_ends_in_the_same_bits(run, folder, tmp_path, monkeypatch):
-    flags = ["train", "--data", folder, *FEW, "--model", "st-resnet:attention", "--size", 32, "--augment"]
-    flags += ["--runs", tmp_path, "--name", "killed"]
+def test_a_run_whose_process_is_killed_again_and_again_ends_in_the_same_bits(
+    folder, tmp_path, monkeypatch, stn_process
+):
+    flags = ["--data", folder, *FEW, "--model", "st-resnet:attention", "--size", 32, "--augment", "--runs", tmp_path]
 
-    def killing(loop, batches, learn=Loop._learn):
-        if loop.step == 5:
-            raise MemoryError
+    def ends(name, *more):
+        process = stn_process("train", *flags, "--name", name, *more)
+        text, _ = process.communicate(timeout=120)
+        return process.returncode, text
+
+    def kill():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def in_a_checkpoint(state, path):
+        path.write_bytes(b"half")
+        kill()
+
+    def in_a_step(loop, batches, learn=Loop._learn):
+        if loop.step == 5:  # there is a checkpoint of step 3
+            kill()
         learn(loop, batches)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Loop, "_learn", killing)
-        with pytest.raises(MemoryError):
-            stn(*flags)
-    assert stn(*flags, "--resume") == 0
+        patch.setattr(torch, "save", in_a_checkpoint)
+        assert ends("killed") == (-signal.SIGKILL, ANY)
+    assert list(tmp_path.rglob("*.part"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_learn", in_a_step)
+        assert ends("killed", "--resume") == (-signal.SIGKILL, ANY)
+    for name, more in (("killed", ["--resume"]), ("whole", [])):
+        code, text = ends(name, *more)
+        assert code == 0, text
+    assert not list(tmp_path.rglob("*.part"))
     resumed, whole = (
-        torch.load(path / "st-resnet-attention" / "last.ckpt", weights_only=True)["state_dict"]
-        for path in (tmp_path / "killed", run)
+        torch.load(tmp_path / name / "st-resnet-attention" / "last.ckpt", weights_only=True)
+        for name in ("killed", "whole")
     )
-    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+    assert resumed["global_step"] == whole["global_step"] == 6
+    assert all(torch.equal(resumed["state_dict"][name], whole["state_dict"][name]) for name in whole["state_dict"])
 
 
 def test_an_npz_of_flat_rows_is_trained_on(tmp_path):
