@@ -48,6 +48,22 @@ def test_where_nothing_can_be_kept_kernels_are_compiled_for_the_process(compile_
     assert list(tmp_path.iterdir()) == [folder]
 
 
+@pytest.mark.parametrize("family", [st.Affine(), st.Projective(3), st.ThinPlateSpline((2, 2))], ids=str)
+@pytest.mark.parametrize(("batch", "channels"), [(0, 1), (0, 9), (2, 0)])
+def test_for_nothing_no_kernel_is_compiled(family, batch, channels, monkeypatch):
+    monkeypatch.setattr(compiled, "_loaded", {})
+    monkeypatch.setattr(compiled, "_machine_code", None)
+    monkeypatch.setattr(cpu, "_plan", cpu._plan.__wrapped__)  # which keeps the address of the kernel
+    image = testing.random_image((4, 3, 5)[: family.dims], batch=batch, channels=channels).requires_grad_()
+    theta = family.identity(batch).requires_grad_()
+    with st.backends.use("cpu"):
+        warped = st.warp(image, family, theta)
+        gradients = torch.autograd.grad(warped.sum(), (image, theta), create_graph=True)
+        assert st.sample(torch.rand(2, 1, 4, 3), torch.zeros(2, 0, 2)).shape == (2, 1, 0)
+    assert warped.shape == image.shape
+    assert all(not gradient.count_nonzero() for gradient in gradients)
+
+
 # Channels and sizes for planes, packed blocks of 8 and of 16 channels that overlap, and rows of less than a group.
 SHAPES = [(3, 17, 21), (9, 17, 21), (35, 6, 7), (16, 20, 40), (20, 1, 40), (9, 1, 1), (2, 9, 8, 17), (19, 5, 6, 17)]
 

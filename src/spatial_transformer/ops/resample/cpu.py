@@ -45,7 +45,8 @@ def pull(
 ) -> Tensor:
     """See `operators.pull`."""
     samples = empty(image, source.shape[0], image.shape[1], target or source.shape[1:2], like=image)
-    _Call("pull", image, samples, source, direction, index, target, how).run(source.shape[0])
+    if samples.numel():  # for nothing no kernel is compiled
+        _Call("pull", image, samples, source, direction, index, target, how).run(source.shape[0])
     return samples
 
 
@@ -60,6 +61,8 @@ def push(
 ) -> Tensor:
     """See `operators.push`."""
     image = empty(samples, shape[0], samples.shape[1], shape[1:], like=samples)
+    if not samples.numel():
+        return image.zero_()
     call = _Call("push", image, samples, source, direction, None, target, how)
     if not call.plan.writes_all:
         image.zero_()
@@ -81,6 +84,8 @@ def slope(
     how: How,
 ) -> Tensor:
     """See `operators.slope`."""
+    if not samples.numel():
+        return torch.zeros_like(source)
     call = _Call("slope", image, samples, source, direction, index, target, how)
     sets, blocks = source.shape[0], call.plan.blocks
     if target:
