@@ -61,11 +61,11 @@ def warp(
     """
     checks.family(family)
     size = None if size is None else checks.size("size", size, dims=family.dims)
-    simply = not antialias and isinstance(family, MatrixFamily)
     kind = (type(family), family.dims, size)
-    call = repeated.find(image, theta, kind, mode, padding, index) if simply else None
-    if call is not None:
-        return call(image, family.rows(theta))
+    if not antialias and isinstance(family, MatrixFamily):
+        call = repeated.find(image, theta, kind, mode, padding, index)
+        if call is not None:
+            return call(image, family.rows(theta))
     checks.image(image, family.dims)
     checks.theta(family, family.parameter_count, theta)
     checks.batches(image, "theta", theta, index)
@@ -75,8 +75,7 @@ def warp(
     if not antialias and isinstance(family, MatrixFamily):
         matrix = family.rows(theta)
         result = sample_grid(image, matrix, target, mode=mode, padding=padding, index=index)
-        if simply:
-            repeated.remember(image, theta, kind, mode, padding, index, matrix=matrix, target=target)
+        repeated.remember(image, theta, kind, mode, padding, index, matrix=matrix, target=target)
         return result
     points = family.grid(theta, target)  # (M, *target, D)
     if not antialias:

@@ -201,8 +201,9 @@ class _Pull(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        rest = ctx.rest
-        return *gradients(ctx.needs_input_grad, gradient, *ctx.saved_tensors, rest.target, rest.how), None, None
+        image, source, direction, index = ctx.saved_tensors
+        needed, target, how = ctx.needs_input_grad, ctx.rest.target, ctx.rest.how
+        return *gradients(needed, gradient, image, source, direction, index, target, how), None, None
 
     @staticmethod
     def jvp(ctx: Any, d_image: Any, d_source: Any, d_direction: Any, *_: Any) -> Tensor:

@@ -1,6 +1,6 @@
 """Tensors for which PyTorch's dispatcher would do nothing but call the kernels, which are then called at once.
 
-On its way an operator passes everything that may change what it means: vmap, forward mode, tracing, modes of the user's,
+On its way an operator passes everything that may change what it means: vmap, forward mode, tracing, a user's modes,
 tensors that pretend. What is needed to see that there is none of it is private to PyTorch, and used here only.
 """
 
