@@ -9,9 +9,8 @@ from spatial_transformer.ops.resample import cells, compiled, cpu
 
 
 @pytest.fixture
-def compile_into(monkeypatch):
+def compile_into(monkeypatch, nothing_planned):
     """Call the cheapest kernel as a new process would, whose cache is the given folder."""
-    monkeypatch.setattr(cpu, "_plan", cpu._plan.__wrapped__)  # which keeps the address of the kernel
 
     def call(cache):
         monkeypatch.setenv(compiled.FOLDER, str(cache))
@@ -102,10 +101,9 @@ def test_samples_from_rows_read_whole_agree_with_the_reference(size, channels, k
 
 
 @pytest.fixture(params=["one by one", *["gathered"] * compiled.can("avx512f")])
-def gathers(request, monkeypatch):
+def gathers(request, monkeypatch, nothing_planned):
     """As on processors that load pixels one by one, or gather them where this one can, whichever it does."""
     monkeypatch.setattr(compiled, "gathers", lambda: request.param == "gathered")
-    monkeypatch.setattr(cpu, "_plan", cpu._plan.__wrapped__)  # which keeps what it has made for this processor
 
 
 @pytest.mark.pairwise
@@ -188,11 +186,12 @@ REGIONS = [
 @pytest.mark.pairwise
 @pytest.mark.parametrize("angle", [0.0, 0.25, 1.5])
 @pytest.mark.parametrize(("mode", "family", "channels"), REGIONS, ids=str)
-def test_an_image_in_regions_has_the_gradient_of_the_reference(mode, family, channels, angle, padding, monkeypatch):
+def test_an_image_in_regions_has_the_gradient_of_the_reference(
+    mode, family, channels, angle, padding, monkeypatch, nothing_planned
+):
     monkeypatch.setattr(compiled, "near_cache", lambda: 2**14)
     monkeypatch.setattr(cells, "NARROW", 64)
     monkeypatch.setattr(cpu, "COPY", 0)
-    monkeypatch.setattr(cpu, "_plan", cpu._plan.__wrapped__)  # which keeps what it has made with other constants
     found = differences((150, 180), channels, mode, padding, angle, family, torch.float64)
     assert max(found) < 1e-10
 

@@ -200,7 +200,7 @@ class _Plan(NamedTuple):
 
     Attributes:
         variant: of the kernel.
-        kernel: its address.
+        kernel: its code.
         job: what it is told, but for addresses.
         blocks: of channels, each with its own tasks.
         grain: a thread is given at least so many tasks.
@@ -209,7 +209,7 @@ class _Plan(NamedTuple):
     """
 
     variant: Variant
-    kernel: int
+    kernel: compiled.Code
     job: bytes
     blocks: int
     grain: int
@@ -221,7 +221,7 @@ class _Plan(NamedTuple):
         each_on = parallel_for()
         assert each_on is not None
         if tasks:
-            each_on(0, tasks, self.grain, self.kernel, ctypes.addressof(job))
+            each_on(0, tasks, self.grain, self.kernel.address, ctypes.addressof(job))
 
 
 def plan_of(
@@ -325,7 +325,7 @@ def _plan(
         table=table.data_ptr(),
     )
     writes_all = variant.layout == PACKED or (variant.layout == CELLS and not any(how.padding))
-    kernel = loops.address(operation, variant)
+    kernel = loops.kernel_of(operation, variant)
     return _Plan(variant, kernel, bytes(job), blocks, grain, writes_all, table)
 
 

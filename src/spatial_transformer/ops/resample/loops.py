@@ -26,9 +26,9 @@ from .tiles import Group, Row, groups, tile_of
 from .variant import CELLS, PACKED, PLANES, Variant
 
 
-def address(operation: str, variant: Variant) -> int:
-    """The address of a kernel, compiled when it is first asked for."""
-    return compiled.address(operation, variant, lambda: _WRITERS[operation](variant))
+def kernel_of(operation: str, variant: Variant) -> compiled.Code:
+    """A kernel, compiled when it is first asked for."""
+    return compiled.function(operation, variant, lambda: _WRITERS[operation](variant))
 
 
 class _Parts:
