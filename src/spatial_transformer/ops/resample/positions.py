@@ -17,8 +17,8 @@ from .reference import FURTHEST
 from .tiles import Group, Line, Row
 from .variant import Variant
 
-# A group may be so many times as long as the image for float32 to say where its samples lie.
-LONG = 4
+# Pixels: float32 says where the samples of a group lie that is shorter.
+LONG = 32
 
 
 class Places(NamedTuple):
@@ -79,10 +79,9 @@ class Positions:
         if self._split:
             self._offsets = [(self.kernel.counting(F64) * step).to(F32) for step in self._steps]
             self._short: Value | None = None
-            for axis, step in enumerate(self._steps):
+            for step in self._steps:
                 length = step * self.width.least(LANES).to(F64)
-                limit = job.size[axis].to(F64) * LONG + LANES
-                short = (length < limit) & (length > -1 * limit)
+                short = (length < LONG) & (length > -LONG)
                 self._short = short if self._short is None else self._short & short
 
     @property
@@ -124,7 +123,7 @@ class Positions:
             middle = middle + entries[column] * self._odd(pixel, column) / self._length(column)
         if axis < self.variant.dims and self.variant.kind != PROJECTIVE:  # which is shifted after it has been divided
             middle = middle + self.job.shift[axis]
-        return Line(middle, entries[0], middle + self._to_begin[axis], self._steps[axis], self._down[axis])
+        return Line(middle, middle + self._to_begin[axis], self._steps[axis], self._down[axis])
 
     def below(self, row: Row, column: Value) -> list[Value]:
         """About where the sample lies that is `job.ahead` rows below one of a row."""
@@ -161,10 +160,9 @@ class Positions:
         return self._places(places, missing.get()) if linear else self._divide(places)
 
     def _from_middle(self, group: Group) -> list[Value]:
-        """Far away, steps would lose what is left in the middle of a row, and infinity would end as no number."""
-        width = self.width.to(F64)
-        column = (self.kernel.counting(F64) + group.start.to(F64)) * 2 + 1 - width
-        return [line.growth * column / width + line.middle for line in group.row.lines]
+        """Far away, a row that begins there would lose what is left in its middle, and infinity end as no number."""
+        column = self.kernel.counting(F64) * 2 + (group.start.to(F64) * 2 + 1 - self.width.to(F64))
+        return [line.step * 0.5 * column + line.middle for line in group.row.lines]
 
     def _split_group(self, group: Group) -> Places:
         """Where the samples of a group lie, seen from the pixel at or before the first."""
