@@ -123,8 +123,8 @@ def write_page() -> None:
 def section(name: str, kind: Kind, results: list[dict[str, Any]]) -> str:
     lines = [
         f"## {kind.title[0].upper()}{kind.title[1:]}\n",
-        f"`{kind.model}`, {kind.family}, batches of {kind.batch_size}. Error on the test images in %, mean of the seeds; "
-        "in brackets the spread of where is sampled, in pixels.\n",
+        f"`{kind.model}`, {kind.family}, batches of {kind.batch_size}. Error on the test images in %, mean of the "
+        "seeds; in brackets the spread of where is sampled, in pixels.\n",
         "| steps | rate | " + " | ".join(f"x {scale:g}" for scale in SCALES) + " |",
         "|---|---|" + "---|" * len(SCALES),
     ]

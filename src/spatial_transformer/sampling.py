@@ -10,7 +10,7 @@ from .coordinates import axis_lengths
 from .homography import grid
 from .kernels import Kernel, Linear, kernel_of
 from .linearised import Linearised
-from .ops.resample import resample, resample_grid
+from .ops.resample import repeated, resample, resample_grid
 from .ops.resample.layout import has_channels_last
 
 Mode = str | Kernel | Linearised
@@ -57,6 +57,9 @@ def sample(
         >>> sample(image, torch.tensor([[[0.0, 0.0], [0.25, 0.0], [2.0, 0.0]]]))
         tensor([[[1.5000, 2.0000, 0.0000]]])
     """
+    call = repeated.find(image, points, "sample", mode, padding, index)
+    if call is not None:
+        return call(image, points)
     dims = checks.image(image)
     checks.point_axis("points", points, dims)
     if points.ndim < 2:
@@ -65,6 +68,7 @@ def sample(
     checks.same_device(image, "points", points)
     flat = points.flatten(1, -2) if points.ndim > 2 else points[:, None]  # (M, K, D)
     read = _read(image, flat, (), mode, padding, index)  # (M, C, K)
+    repeated.remember(image, points, "sample", mode, padding, index)
     result = read if points.ndim == 3 else read.reshape(*read.shape[:2], *points.shape[1:-1])  # (M, C, ...)
     return in_memory_format_of(image, result) if result.ndim == image.ndim else result
 

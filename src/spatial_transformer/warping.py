@@ -11,6 +11,7 @@ from .constants import without_values
 from .coordinates import target_points
 from .families import Family, MatrixFamily
 from .footprint import footprint, side_lengths
+from .ops.resample import repeated
 from .sampling import Mode, Padding, in_memory_format_of, sample, sample_grid
 
 
@@ -59,14 +60,23 @@ def warp(
         tensor([[[[1., 2.]]]])
     """
     checks.family(family)
+    size = None if size is None else checks.size("size", size, dims=family.dims)
+    kind = (type(family), family.dims, size)
+    if not antialias and isinstance(family, MatrixFamily):
+        call = repeated.find(image, theta, kind, mode, padding, index)
+        if call is not None:
+            return call(image, family.rows(theta))
     checks.image(image, family.dims)
     checks.theta(family, family.parameter_count, theta)
     checks.batches(image, "theta", theta, index)
     checks.same_device(image, "theta", theta)
     checks.antialias(antialias)
-    target = tuple(image.shape[2:]) if size is None else checks.size("size", size, dims=family.dims)
+    target = tuple(image.shape[2:]) if size is None else size
     if not antialias and isinstance(family, MatrixFamily):
-        return sample_grid(image, family.rows(theta), target, mode=mode, padding=padding, index=index)
+        matrix = family.rows(theta)
+        result = sample_grid(image, matrix, target, mode=mode, padding=padding, index=index)
+        repeated.remember(image, theta, kind, mode, padding, index, matrix=matrix, target=target)
+        return result
     points = family.grid(theta, target)  # (M, *target, D)
     if not antialias:
         return sample(image, points, mode=mode, padding=padding, index=index)

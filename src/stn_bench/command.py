@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stn_lab.errors import UserError
 
-from .rows import MATRIX, PARTS, PASS_NAMES, select
+from .rows import MATRIX, PARTS, PASS_NAMES, SHORT, select
 
 if TYPE_CHECKING:
     import torch
@@ -25,11 +25,11 @@ class Bench:
     output: Path = Path("benchmark.json")
     """The file of JSON that is written."""
     rows: str = ""
-    """Only rows of the matrix whose name contains one of these, with commas between: 42x42,bicubic."""
+    """Only rows of the matrix and of short calls whose name contains one of these, with commas: 42x42,bicubic."""
     passes: str = ""
     """Only some of forward, theta, both, double."""
     parts: str = ""
-    """Only some of matrix, second-order, curves, memory, cold-start."""
+    """Only some of matrix, short, second-order, curves, memory, cold-start."""
     threads: str = ""
     """Numbers of threads, with commas between; 1 and all by default."""
     repeats: int = 25
@@ -61,7 +61,8 @@ class Bench:
             raise UserError(f"--device must be cpu or cuda; got {self.device!r}")
         parts = _words("--parts", self.parts, PARTS)
         passes = _words("--passes", self.passes, PASS_NAMES)
-        matrix = select(MATRIX, self.rows)
+        chosen = select((*MATRIX, *SHORT), self.rows)
+        matrix, short = (tuple(row for row in chosen if row.part == part) for part in ("matrix", "short"))
         threads = _threads(self.threads)
         import torch  # after what can be refused at once
 
@@ -73,6 +74,7 @@ class Bench:
             device=device,
             parts=parts,
             matrix=matrix if {"matrix", "memory"} & set(parts) else (),
+            short=short,
             passes=passes,
             threads=threads or tuple(sorted(every)),
             all_threads=most,

@@ -51,6 +51,10 @@ def _least(
     return measure
 
 
+def _shortest(result: Result) -> float | None:
+    return min((ratio for name in EVERY_PASS for ratio in result.ratios(result.part("short"), name)), default=None)
+
+
 def _is_single(row: Row) -> bool:
     return row.shape[0] == 1
 
@@ -85,6 +89,7 @@ ON_CPU = (
     Goal("against torch: the worst of all cells", 1.3, _least(EVERY_PASS)),
     Goal("against torch: the worst single image or volume, forward", 5, _least(("forward",), of=_is_single)),
     Goal("the same, forward + both gradients", 5, _least(("both",), of=_is_single)),
+    Goal("short calls and few channels, against torch: the worst of all cells", 1, _shortest),
     Goal("against OpenCV, forward: the worst row", 1, _least(("forward",), "OpenCV")),
     Goal("against SimpleITK, forward: the worst volume", 1.5, _least(("forward",), "SimpleITK")),
     Goal("large images, forward: time over that of memcpy", 3, _above_floor, at_most=True),

@@ -106,12 +106,13 @@ def _tables(result: Result) -> dict[str, str]:
     titles = {
         (name, n): f"{PASSES[name].title.capitalize()}, {count(n)}" for n in _threads(result) for name in EVERY_PASS
     }
-    tables = {title: _table(result, *key) for key, title in titles.items()}
+    tables = {title: _table(result, "matrix", *key) for key, title in titles.items()}
+    tables |= {f"Short calls. {title}": _table(result, "short", *key) for key, title in titles.items()}
     return {title: table for title, table in tables.items() if table}
 
 
-def _table(result: Result, pass_: str, threads: int) -> str:
-    rows = [row for row in result.part("matrix") if result.cell(row, pass_, OURS, threads)]
+def _table(result: Result, part: str, pass_: str, threads: int) -> str:
+    rows = [row for row in result.part(part) if result.cell(row, pass_, OURS, threads)]
     if not rows:
         return ""
     peers = [name for name in _measured(result) if any(result.cell(row, pass_, name, threads) for row in rows)]

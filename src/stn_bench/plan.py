@@ -17,6 +17,7 @@ class Plan:
         device: where.
         parts: of `rows.PARTS`.
         matrix: rows of the matrix, for times and memory.
+        short: those of short calls.
         passes: names of `PASSES`.
         threads: numbers of threads, in ascending order.
         all_threads: how many there are.
@@ -30,6 +31,7 @@ class Plan:
     device: torch.device
     parts: tuple[str, ...]
     matrix: tuple[Row, ...]
+    short: tuple[Row, ...]
     passes: tuple[str, ...]
     threads: tuple[int, ...]
     all_threads: int
@@ -47,6 +49,8 @@ class Plan:
     def _rows(self) -> Iterator[Row]:
         if "matrix" in self.parts:
             yield from self.matrix
+        if "short" in self.parts:
+            yield from self.short
         if "second-order" in self.parts:
             yield from SECOND_ORDER
         if "curves" in self.parts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from stn_lab.errors import UserError
 
 MATRIX_WARPS = ("affine", "projective")  # computed in the kernel; the others hand it points
-PARTS = ("matrix", "second-order", "curves", "memory", "cold-start")
+PARTS = ("matrix", "short", "second-order", "curves", "memory", "cold-start")
 EVERY_PASS = ("forward", "theta", "both")
 PASS_NAMES = (*EVERY_PASS, "double")
 CURVE_PASSES = ("forward", "both")
@@ -22,7 +22,7 @@ class Row:
         warp: "affine", "projective", "tps" (4 x 4 control points), or "points" that are given.
         mode: as in `st.warp`.
         channels_last: how the image lies in memory.
-        part: "matrix", "second order", or the name of a curve.
+        part: "matrix", "short", "second order", or the name of a curve.
         passes: names in `passes.PASSES`.
         threads: that it is measured with; those of the command if empty.
     """
@@ -78,6 +78,19 @@ MATRIX = (
     Row((256, 1, 60, 60), warp="tps"),
     Row((16, 3, 224, 224), warp="projective"),
     Row((16, 3, 224, 224), mode="bicubic"),
+)
+# Calls so short that what comes before the kernel counts, and few channels at points that are given or of a spline.
+SHORT = tuple(
+    Row(shape, warp=warp, part="short")
+    for warp, shapes in {
+        "affine": ((1, 1, 28, 28), (8, 1, 28, 28), (1, 3, 64, 64), (8, 3, 64, 64), (1, 1, 112, 112), (8, 1, 112, 112)),
+        "points": (
+            *((1, 1, 28, 28), (8, 1, 28, 28), (1, 3, 64, 64), (8, 3, 64, 64), (1, 1, 112, 112), (8, 1, 112, 112)),
+            *((256, 1, 42, 42), (256, 1, 60, 60), (256, 3, 64, 64), (16, 3, 224, 224)),
+        ),
+        "tps": ((1, 1, 28, 28), (8, 1, 28, 28), (256, 1, 42, 42), (256, 3, 64, 64)),
+    }.items()
+    for shape in shapes
 )
 SECOND_ORDER = (
     Row((4, 16, 128, 128), warp="points", part="second order", passes=("forward", "both", "double")),

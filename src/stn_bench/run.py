@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 TESTS = Path("tests", "spatial_transformer", "ops")
 # On curves only these are measured: they are about the library, not about others.
 CURVE_PEERS = (OURS, REFERENCE)
+SHORT_PEERS = (*CURVE_PEERS, "torch, our points")
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -79,7 +80,8 @@ def _time(row: Row, threads: int, plan: Plan) -> Iterator[Cell]:
     """All passes of a row."""
     set_threads(threads)
     given = problem(row, plan.device)
-    calls = _calls(given, plan.peers if row.part in ("matrix", "second order") else named(CURVE_PEERS))
+    peers = {"matrix": plan.peers, "second order": plan.peers, "short": named(SHORT_PEERS)}
+    calls = _calls(given, peers.get(row.part, named(CURVE_PEERS)))
     for name in row.passes:
         if name not in plan.passes:
             continue

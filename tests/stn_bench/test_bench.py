@@ -9,7 +9,7 @@ from stn_bench import memory, passes, peers, plan, rows, run
 from stn_bench.cold_start import FirstCall
 from stn_bench.memory import _use
 from stn_bench.result import Result
-from stn_bench.rows import MATRIX, SECOND_ORDER
+from stn_bench.rows import MATRIX, SECOND_ORDER, SHORT
 from stn_bench.timing import Spread, interleave
 from stn_lab.cli import main
 
@@ -38,6 +38,7 @@ def refusal(capfd, *arguments):
 def small_rows_and_as_many_threads_as_before(monkeypatch):
     before = torch.get_num_threads()
     monkeypatch.setattr(rows, "MATRIX", tuple(row.small() for row in (MATRIX[0], MATRIX[5], MATRIX[6])))
+    monkeypatch.setattr(rows, "SHORT", tuple(row.small() for row in SHORT if row.warp == "tps")[:1])
     monkeypatch.setattr(plan, "SECOND_ORDER", tuple(row.small() for row in SECOND_ORDER[:1]))
     monkeypatch.setattr(plan, "curves", lambda most: (MATRIX[0].small(),))
     yield
@@ -57,6 +58,7 @@ def test_a_benchmark_leaves_a_file_with_everything(tmp_path, monkeypatch, capfd)
     measured = {cell.peer for cell in result.cells if cell.row == first.name}
     assert {"ours", "torch", "Kornia", "OpenCV", "SciPy", "memcpy", "clone"} <= measured
     assert any(cell.peer == "SimpleITK" for cell in result.cells)
+    assert {cell.peer for cell in result.cells if cell.part == "short"} == {"ours", "torch", "torch, our points"}
     assert {cell.pass_ for cell in result.cells if cell.part == "second order"} == {"forward", "both", "double"}
     for cell in result.cells:
         low, high = cell.quartiles_ms

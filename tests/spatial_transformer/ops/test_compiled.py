@@ -11,9 +11,8 @@ from spatial_transformer.ops.resample.how import how_to_read
 
 
 @pytest.fixture
-def compile_into(monkeypatch):
+def compile_into(monkeypatch, nothing_planned):
     """Call the cheapest kernel as a new process would, whose cache is the given folder."""
-    monkeypatch.setattr(cpu, "_plan", cpu._plan.__wrapped__)  # which keeps the address of the kernel
 
     def call(cache):
         monkeypatch.setenv(compiled.FOLDER, str(cache))
@@ -123,10 +122,9 @@ def test_samples_from_rows_read_whole_agree_with_the_reference(size, channels, k
 
 
 @pytest.fixture(params=["one by one", *["gathered"] * compiled.can("avx512f")])
-def gathers(request, monkeypatch):
+def gathers(request, monkeypatch, nothing_planned):
     """As on processors that load pixels one by one, or gather them where this one can, whichever it does."""
     monkeypatch.setattr(compiled, "gathers", lambda: request.param == "gathered")
-    monkeypatch.setattr(cpu, "_plan", cpu._plan.__wrapped__)  # which keeps what it has made for this processor
 
 
 @pytest.mark.pairwise
@@ -209,11 +207,12 @@ REGIONS = [
 @pytest.mark.pairwise
 @pytest.mark.parametrize("angle", [0.0, 0.25, 1.5])
 @pytest.mark.parametrize(("mode", "family", "channels"), REGIONS, ids=str)
-def test_an_image_in_regions_has_the_gradient_of_the_reference(mode, family, channels, angle, padding, monkeypatch):
+def test_an_image_in_regions_has_the_gradient_of_the_reference(
+    mode, family, channels, angle, padding, monkeypatch, nothing_planned
+):
     monkeypatch.setattr(compiled, "near_cache", lambda: 2**14)
     monkeypatch.setattr(cells, "NARROW", 64)
     monkeypatch.setattr(cpu, "COPY", 0)
-    monkeypatch.setattr(cpu, "_plan", cpu._plan.__wrapped__)  # which keeps what it has made with other constants
     image = testing.random_image((150, 180), channels=channels, dtype=torch.float64).requires_grad_()
     theta, target = turned(family, len(image), angle, torch.float64), (155, 189)
     with st.backends.use("reference"):

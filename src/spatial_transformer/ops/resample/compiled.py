@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import NamedTuple
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -24,11 +25,18 @@ FAST_GATHERS = ("sapphirerapids", "emeraldrapids", "graniterapids", "graniterapi
 HASH = hashlib.sha256(b"").digest_size
 
 _lock = threading.RLock()  # LLVM, and the dictionary of what is loaded
-_loaded: dict[Hashable, tuple[int, object]] = {}  # the address of the code, and what keeps it in memory
+_loaded: dict[Hashable, "Code"] = {}
 
 
-def address(name: str, variant: Hashable, write: Callable[[], str]) -> int:
-    """The address of a C function.
+class Code(NamedTuple):
+    """A C function that has been loaded."""
+
+    address: int
+    keeper: object  # without which it is gone
+
+
+def function(name: str, variant: Hashable, write: Callable[[], str]) -> Code:
+    """A C function.
 
     Args:
         name: of the function.
@@ -41,7 +49,7 @@ def address(name: str, variant: Hashable, write: Callable[[], str]) -> int:
             found = _loaded.get((name, variant))
             if found is None:
                 found = _loaded[name, variant] = _link(name, _machine_code(f"{name} {variant!r}", write))
-    return found[0]
+    return found
 
 
 def cache_folder() -> Path:
@@ -138,8 +146,8 @@ def _compile(code: str) -> bytes:
     return machine.emit_object(module)
 
 
-def _link(name: str, code: bytes) -> tuple[int, object]:
+def _link(name: str, code: bytes) -> Code:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return engine.get_function_address(name), engine
+    return Code(engine.get_function_address(name), engine)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ..parallel import parallel_for
 from . import cells, compiled, loops, regions, strips
 from .how import How
-from .job import APART, LINEAR, POINTS, PROJECTIVE, Job
+from .job import APART, LINEAR, POINTS, PROJECTIVE, Job, write_addresses
 from .layout import empty, in_huge_pages, lie_apart, readable
 from .variant import CELLS, PACKED, PIXELS, PLANES, Variant
 
@@ -33,8 +33,9 @@ NEAR, AHEAD = 2**20, 8
 # Images with many channels, one plane after the other, are copied so that the channels of a pixel lie together, a block
 # of them at a time, if that takes no more bytes than this.
 COPY = 2**20
-# A task should be worth starting a thread for: samples times channels.
-SMALLEST_TASK = 8192
+# A thread is given at least so much work, counted as in `_work`: about 0.1 ms. It has to be woken up first, and waited
+# for; where all cores are busy with something else that takes far longer.
+WORTH_A_THREAD = 2**19
 # An image is divided into at most so many bands, each at least so high. Neither may depend on the number of threads:
 # the order of summation does not.
 BANDS, ROWS_PER_BAND = 16, 64
@@ -105,6 +106,53 @@ def slope(
     return gradient if blocks == 1 and parts.data_ptr() == gradient.data_ptr() else gradient.copy_(parts.sum(dim=1))
 
 
+class Prepared:
+    """An operator that is run again and again on tensors of the same shapes, with nothing to be done but by its kernel.
+
+    Args:
+        plan: of a call without direction and index.
+        sets: of points, or images for `push`.
+        result_step: for `slope`, from set to set and from coordinate to coordinate.
+    """
+
+    __slots__ = ("_job", "_plan", "_tasks")
+
+    def __init__(self, plan: "_Plan", sets: int, result_step: tuple[int, int] = (0, 0)) -> None:
+        job = Job.from_buffer_copy(plan.job)
+        job.result_step = result_step
+        self._plan, self._tasks, self._job = plan, sets * job.parts, bytes(job)
+
+    def run(self, image: Tensor, samples: Tensor, source: Tensor, result: Tensor | None = None) -> None:
+        """As the operators, which say what is read and what is written.
+
+        Args:
+            image: (N, C, *size).
+            samples: (M, C, K).
+            source: (M, K, D) points or, in float64, (M, D | D+1, D+1) matrices.
+            result: of `slope`, as `source`.
+        """
+        job = Job.from_buffer_copy(self._job)
+        write_addresses(job, 0, image.data_ptr(), samples.data_ptr(), source.data_ptr())
+        if result is not None:
+            job.result = result.data_ptr()
+        self._plan.run(job, self._tasks)
+
+
+def prepare(
+    operation: str, image: Tensor, samples: Tensor, source: Tensor, target: Sequence[int], how: How
+) -> Prepared | None:
+    """An operator on tensors without gaps like these, whose values do not matter; None if it is more than a kernel."""
+    plan, sets = plan_of(operation, image, samples, source, target, how), len(source)
+    if operation == "pull":
+        return Prepared(plan, sets)
+    if operation == "push":
+        return Prepared(plan, len(image)) if plan.writes_all else None
+    if target:
+        return Prepared(plan, sets) if Job.from_buffer_copy(plan.job).parts == 1 else None
+    together = plan.blocks == 1 and plan.variant.kind == POINTS
+    return Prepared(plan, sets, (source.stride(0), 1)) if together else None
+
+
 class _Call:
     """What a kernel is told, and the tensors whose addresses it is told."""
 
@@ -119,20 +167,12 @@ class _Call:
         target: Sequence[int],
         how: How,
     ) -> None:
-        flat = samples.flatten(2) if samples.ndim > 3 else samples
+        flat = samples if samples.ndim == 3 or samples.is_contiguous() else samples.flatten(2)
         source = source.double().contiguous() if target else readable(source.to(image.dtype))
         self._kept = [flat, source]
-        self.plan = _plan(
-            operation,
-            _Shape(image.shape, image.stride(), image.dtype),
-            flat.stride(),
-            (source.shape[1:], source.stride()),
-            direction is not None,
-            tuple(target),
-            how,
-        )
+        self.plan = plan_of(operation, image, flat, source, target, how, directional=direction is not None)
         self.job = job = Job.from_buffer_copy(self.plan.job)
-        job.image, job.samples, job.source = image.data_ptr(), flat.data_ptr(), source.data_ptr()
+        write_addresses(job, 0, image.data_ptr(), flat.data_ptr(), source.data_ptr())
         if direction is not None:
             direction = self.keep(direction.to(image.dtype))
             job.direction, job.direction_step = direction.data_ptr(), direction.stride()
@@ -146,10 +186,7 @@ class _Call:
 
     def run(self, sets: int) -> None:
         """Run all tasks of so many sets of points, or images for `push`."""
-        plan, each_on = self.plan, parallel_for()
-        assert each_on is not None
-        if sets * self.job.parts:
-            each_on(0, sets * self.job.parts, plan.grain, plan.kernel, ctypes.addressof(self.job))
+        self.plan.run(self.job, sets * self.job.parts)
 
 
 # --- what follows from shapes -----------------------------------------------------------------------------------------
@@ -168,7 +205,7 @@ class _Plan(NamedTuple):
 
     Attributes:
         variant: of the kernel.
-        kernel: its address.
+        kernel: its code.
         job: what it is told, but for addresses.
         blocks: of channels, each with its own tasks.
         grain: a thread is given at least so many tasks.
@@ -177,20 +214,56 @@ class _Plan(NamedTuple):
     """
 
     variant: Variant
-    kernel: int
+    kernel: compiled.Code
     job: bytes
     blocks: int
     grain: int
     writes_all: bool
     kept: Tensor
 
+    def run(self, job: Job, tasks: int) -> None:
+        """Run all tasks, on PyTorch's threads."""
+        each_on = parallel_for()
+        assert each_on is not None
+        if tasks:
+            each_on(0, tasks, self.grain, self.kernel.address, ctypes.addressof(job))
+
+
+def plan_of(
+    operation: str,
+    image: Tensor,
+    samples: Tensor,
+    source: Tensor,
+    target: Sequence[int],
+    how: How,
+    *,
+    directional: bool = False,
+) -> _Plan:
+    """The plan of a call on tensors of these shapes; samples that have more than three axes have no gaps."""
+    samples_step = samples.stride()
+    return _plan(
+        operation,
+        image.shape,
+        image.stride(),
+        image.dtype,
+        samples_step if len(samples_step) == 3 else (*samples_step[:2], samples_step[-1]),
+        source.shape,
+        source.stride(),
+        directional,
+        tuple(target),
+        how,
+    )
+
 
 @functools.lru_cache(maxsize=512)
 def _plan(
     operation: str,
-    image: _Shape,
+    shape: torch.Size,
+    stride: tuple[int, ...],
+    dtype: torch.dtype,
     samples_step: tuple[int, ...],
-    source: tuple[torch.Size, tuple[int, ...]],
+    source: torch.Size,
+    source_step: tuple[int, ...],
     directional: bool,
     target: tuple[int, ...],
     how: How,
@@ -199,17 +272,21 @@ def _plan(
 
     Args:
         operation: "pull", "push" or "slope".
-        image: (N, C, *size).
+        shape: (N, C, *size) of images.
+        stride: of them.
+        dtype: of them.
         samples_step: strides of (M, C, K).
-        source: shape of a set of points or a matrix, strides of all.
+        source: shape of points or matrices.
+        source_step: strides of them.
         directional: whether weights are differentiated along a direction.
         target: the size of the output of matrices.
         how: how it is read.
     """
-    count, channels, *size = image.shape
-    output = (*(target[::-1] if target else (source[0][0], 1)), 1)[:3]
+    image = _Shape(shape, stride, dtype)
+    count, channels, *size = shape
+    output = (*(target[::-1] if target else (source[1], 1)), 1)[:3]
     x_first = (*size[::-1], 1)[:3]
-    variant = _variant(operation, image, samples_step, _kind(source, target, len(size)), directional, how)
+    variant = _variant(operation, image, samples_step, _kind(source, source_step, target, len(size)), directional, how)
     layout, block = variant.layout, variant.block
     blocks = 1 if layout == PIXELS else max(1, -(-channels // block))
     rows = output[1] * output[2]
@@ -221,12 +298,12 @@ def _plan(
     across = -(-output[0] // tile[0])
     tiles = across * -(-rows // tile[1])
     region: tuple[int, ...] = (0, 0, 0)
-    work = min(tile[0], output[0]) * min(tile[1], rows) * channels // blocks
-    grain = max(1, SMALLEST_TASK // max(1, work))
+    samples = min(tile[0], output[0]) * min(tile[1], rows)  # of a task
     if operation == "push":
         variant, region = _regions(variant, count, x_first, how)
         tiles = math.prod(-(-n // max(1, length)) for n, length in zip(x_first, region, strict=True))
-        grain = 1
+        samples = output[0] * rows // max(1, tiles)
+    grain = max(1, WORTH_A_THREAD // max(1, _work(samples, channels / blocks, variant)))
     scale, shift = how.to_pixels(size)
     bytes_of_block = block * math.prod(size) * image.dtype.itemsize
     table = how.numbers(torch.float64)
@@ -237,7 +314,7 @@ def _plan(
         size=x_first,
         step=step,
         samples_step=samples_step,
-        source_step=(source[1][0], source[1][2]),
+        source_step=(source_step[0], source_step[2]),
         target=output,
         tile=tile,
         across=across,
@@ -253,8 +330,13 @@ def _plan(
         table=table.data_ptr(),
     )
     writes_all = variant.layout == PACKED or (variant.layout == CELLS and not any(how.padding))
-    kernel = loops.address(operation, variant)
+    kernel = loops.kernel_of(operation, variant)
     return _Plan(variant, kernel, bytes(job), blocks, grain, writes_all, table)
+
+
+def _work(samples: int, channels: float, variant: Variant) -> int:
+    """What a task costs: about as much as so many taps that are read. To find a sample costs as much as to read ten."""
+    return int(samples * (10 + channels * variant.total))
 
 
 def _variant(
@@ -304,12 +386,11 @@ def _writable(points: Tensor, *, like: Tensor) -> bool:
     return points.dtype == like.dtype and readable(points) is points
 
 
-def _kind(source: tuple[torch.Size, tuple[int, ...]], target: Sequence[int], dims: int) -> int:
+def _kind(source: torch.Size, step: tuple[int, ...], target: Sequence[int], dims: int) -> int:
     """Where positions come from: see `Variant`."""
-    (count, _), stride = source
     if target:
-        return LINEAR if count == dims else PROJECTIVE
-    return APART if stride[1] == 1 and count > 1 else POINTS
+        return LINEAR if source[1] == dims else PROJECTIVE
+    return APART if step[1] == 1 and source[1] > 1 else POINTS
 
 
 def _layout(image: _Shape, samples_step: tuple[int, ...]) -> tuple[str, int]:

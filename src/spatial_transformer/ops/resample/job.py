@@ -1,6 +1,7 @@
 """What the kernels of the CPU backend are told: everything about a call, as numbers."""
 
 import ctypes
+import struct
 from typing import Any
 
 from .lanes import F64, I64
@@ -14,14 +15,14 @@ FILL, BORDER, REFLECTION, WRAP = range(4)  # what lies outside, in the order of 
 # there is three of, the last is not used in images.
 FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("image", I64, 1),  # (N, C, *size); for `push` the one that is written
+    ("samples", I64, 1),  # (M, C, K): what `pull` writes, and `push` and `slope` read
+    ("source", I64, 1),  # (M, K, D) points or, in float64, (M, D | D + 1, D + 1) matrices
     ("image_step", I64, 1),
     ("channel_step", I64, 1),
     ("channels", I64, 1),
     ("size", I64, 3),
     ("step", I64, 3),
-    ("samples", I64, 1),  # (M, C, K): what `pull` writes, and `push` and `slope` read
     ("samples_step", I64, 3),
-    ("source", I64, 1),  # (M, K, D) points or, in float64, (M, D | D + 1, D + 1) matrices
     ("source_step", I64, 2),  # from set to set, and for APART from coordinate to coordinate
     ("target", I64, 3),  # the size of the output; of points, (K, 1, 1)
     ("tile", I64, 2),  # columns and rows of a tile of it
@@ -54,3 +55,7 @@ class Job(ctypes.Structure):
         for name, type_, count in FIELDS
         for kind in (ctypes.c_double if type_ == F64 else ctypes.c_int64,)
     )
+
+
+# Into a job from its beginning: the addresses of image, samples and source.
+write_addresses = struct.Struct("3q").pack_into

@@ -26,9 +26,9 @@ from .tiles import Group, Row, groups, tile_of
 from .variant import CELLS, PACKED, PLANES, Variant
 
 
-def address(operation: str, variant: Variant) -> int:
-    """The address of a kernel, compiled when it is first asked for."""
-    return compiled.address(operation, variant, lambda: _WRITERS[operation](variant))
+def kernel_of(operation: str, variant: Variant) -> compiled.Code:
+    """A kernel, compiled when it is first asked for."""
+    return compiled.function(operation, variant, lambda: _WRITERS[operation](variant))
 
 
 class _Parts:
@@ -277,45 +277,52 @@ class _PointGradient:
 
 
 class _MatrixGradient:
-    """Sums the gradients of positions to that of the matrix they come from, in float64.
+    """Sums the gradients of positions to that of the matrix they come from.
 
     For each row of the matrix: the sums over the samples of a tile of the gradient itself, and of the gradient times
-    each coordinate of the sample's place in the output; along x, until the tile is finished, times its column.
+    each coordinate of the sample's place in the output; along x, until the tile is finished, times its column. Within a
+    row of a tile sums are in the dtype of the image, over rows in float64.
     """
 
     def __init__(self, kernel: Kernel, variant: Variant) -> None:
         self.kernel, self.variant = kernel, variant
         self.height = variant.dims + (variant.kind == PROJECTIVE)
-        zero = kernel.lanes(F64)
-        self._row = [kernel.variable(zero) for _ in range(self.height)]  # gradients themselves
-        self._total = [[kernel.variable(zero) for _ in range(variant.dims + 1)] for _ in range(self.height)]
+        self.element = F64 if variant.kind == PROJECTIVE else variant.element  # as `Places.along`
+        self._zero, self._none = kernel.lanes(self.element), _halved(kernel.lanes(F64))
+        self._row = [kernel.variable(self._zero) for _ in range(self.height)]  # gradients themselves
+        self._times_column = [kernel.variable(self._zero) for _ in range(self.height)]
+        self._total = [[kernel.variable(self._none) for _ in range(variant.dims + 1)] for _ in range(self.height)]
 
     def begin(self) -> None:
         for entries in self._total:
             for entry in entries:
-                entry.set(self.kernel.lanes(F64))
+                entry.set(self._none)
 
     def begin_row(self) -> None:
-        for plain in self._row:
-            plain.set(self.kernel.lanes(F64))
+        for each in (*self._row, *self._times_column):
+            each.set(self._zero)
 
     def add(self, number: Value, slopes: list[Value], group: Group, places: Places) -> None:
-        values = [choose(group.fresh, slope, 0).to(F64) for slope in slopes]
+        values = [choose(group.fresh, slope, 0).to(self.element) for slope in slopes]
         if places.inverse is not None:  # the homogeneous coordinate divides all others
             last = self.kernel.lanes(F64)
             for value, place, shift in zip(values, places.along, self.kernel.job.shift, strict=False):
                 last = last - value * (place - shift)
             values = [value * places.inverse for value in [*values, last]]
-        column = self.kernel.counting(F64) + group.start.to(F64)
-        for (along, *_), plain, value in zip(self._total, self._row, values, strict=True):
+        column = self.kernel.counting(self.element) + group.start.to(self.element)
+        for along, plain, value in zip(self._times_column, self._row, values, strict=True):
             along.add(value * column)
             plain.add(value)
 
     def end_row(self, row: Row) -> None:
-        for (_, *others, whole), plain in zip(self._total, self._row, strict=True):
+        for (along, *others, whole), times_column, plain in zip(
+            self._total, self._times_column, self._row, strict=True
+        ):
+            along.add(_halved(times_column.get()).to(F64))
+            total = _halved(plain.get()).to(F64)
             for entry, coordinate in zip(others, row.across, strict=True):
-                entry.add(plain.get() * coordinate)
-            whole.add(plain.get())
+                entry.add(total * coordinate)
+            whole.add(total)
 
     def end(self, task: Value) -> None:
         job, columns, width = self.kernel.job, self.variant.dims + 1, self.kernel.job.target[0].to(F64)
@@ -326,3 +333,9 @@ class _MatrixGradient:
             x = (column * 2 + whole * (1 - width)) / width
             for j, entry in enumerate([x, *others, whole]):
                 to.at(i * columns + j).store(entry)
+
+
+def _halved(lanes: Value) -> Value:
+    """Half as many lanes with the same sum."""
+    half = LANES // 2
+    return lanes.pick(range(half)) + lanes.pick(range(half, LANES))

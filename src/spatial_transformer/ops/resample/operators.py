@@ -28,7 +28,7 @@ from torch.autograd import forward_ad
 
 from ... import backends
 from ...homography import grid
-from . import reference
+from . import plain, reference
 from .how import How
 from .layout import empty
 
@@ -55,14 +55,17 @@ def _implement(device: str) -> None:
 
         def run(*arguments: Any) -> Tensor:
             how = How.of(*arguments[before_how:after_how])
-            # The kernels for CUDA run on a CPU in Triton's interpreter, if they are asked for by name.
-            implementation = _load("cuda" if "cuda" in (device, backends.forced()) else "cpu", name)
-            return implementation(*arguments[:before_how], how, *arguments[after_how:])
+            return implementation(device, name)(*arguments[:before_how], how, *arguments[after_how:])
 
         return run
 
     for name, before_how in (("pull", 5), ("push", 5), ("slope", 6)):
         _library.impl(name, late(name, before_how), device.upper())
+
+
+def implementation(device: str, name: str) -> Any:
+    """The kernels for CUDA run on a CPU in Triton's interpreter, if they are asked for by name."""
+    return _load("cuda" if "cuda" in (device, backends.forced()) else "cpu", name)
 
 
 @functools.cache
@@ -167,6 +170,16 @@ class _Rest:
         return (self.target, *self.how) if self.shape is None else (self.target, *self.how, self.shape)
 
 
+def _run(name: str, tensors: Sequence[Tensor | None], rest: _Rest) -> Tensor:
+    """An operator, below autograd: straight to the kernels where PyTorch's dispatcher would do nothing else."""
+    if plain.are_plain(*tensors):
+        return implementation("cpu", name)(
+            *tensors, rest.target, rest.how, *([] if rest.shape is None else [rest.shape])
+        )
+    with torch._C._AutoDispatchBelowAutograd():
+        return getattr(_ops, name).default(*tensors, *rest.arguments)
+
+
 def _without_fill(how: How) -> How:
     """`pull` is linear in the image but for what it is filled with."""
     return how._replace(fill=0.0)
@@ -178,8 +191,7 @@ class _Pull(torch.autograd.Function):
     @staticmethod
     def forward(*arguments: Any) -> Tensor:
         *tensors, rest = arguments
-        with torch._C._AutoDispatchBelowAutograd():  # which is what this class does
-            return _ops.pull.default(*tensors, *rest.arguments)
+        return _run("pull", tensors, rest)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -190,22 +202,8 @@ class _Pull(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         image, source, direction, index = ctx.saved_tensors
-        target, how = ctx.rest.target, ctx.rest.how
-        back_to_matrix = None
-        if target and torch.is_grad_enabled():  # to be differentiated again
-            source, back_to_matrix = torch.func.vjp(lambda matrix: grid(matrix, target), source)[:2]
-            gradient, target = gradient.flatten(2), []
-        for_image = for_source = for_direction = None
-        if ctx.needs_input_grad[0]:
-            shape = (image.shape[0], *image.shape[2:])
-            for_image = push(gradient, source, how, shape, direction=direction, index=index, target=target)
-        if ctx.needs_input_grad[1]:
-            for_source = slope(gradient, image, source, how, direction=direction, index=index, target=target)
-            if back_to_matrix is not None:
-                (for_source,) = back_to_matrix(for_source)
-        if ctx.needs_input_grad[2]:
-            for_direction = slope(gradient, image, source, how, index=index)
-        return for_image, for_source, for_direction, None, None
+        needed, target, how = ctx.needs_input_grad, ctx.rest.target, ctx.rest.how
+        return *gradients(needed, gradient, image, source, direction, index, target, how), None, None
 
     @staticmethod
     def jvp(ctx: Any, d_image: Any, d_source: Any, d_direction: Any, *_: Any) -> Tensor:
@@ -228,14 +226,41 @@ class _Pull(torch.autograd.Function):
         return sum(terms[1:], terms[0]).unflatten(2, shape)
 
 
+def gradients(
+    needed: Sequence[bool],
+    gradient: Tensor,
+    image: Tensor,
+    source: Tensor,
+    direction: Tensor | None,
+    index: Tensor | None,
+    target: Sequence[int],
+    how: How,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Of image, source and direction, those that are needed, from that of what `pull` returned."""
+    back_to_matrix = None
+    if target and torch.is_grad_enabled():  # to be differentiated again
+        source, back_to_matrix = torch.func.vjp(lambda matrix: grid(matrix, target), source)[:2]
+        gradient, target = gradient.flatten(2), []
+    for_image = for_source = for_direction = None
+    if needed[0]:
+        shape = (image.shape[0], *image.shape[2:])
+        for_image = push(gradient, source, how, shape, direction=direction, index=index, target=target)
+    if needed[1]:
+        for_source = slope(gradient, image, source, how, direction=direction, index=index, target=target)
+        if back_to_matrix is not None:
+            (for_source,) = back_to_matrix(for_source)
+    if needed[2]:
+        for_direction = slope(gradient, image, source, how, index=index)
+    return for_image, for_source, for_direction
+
+
 class _Push(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
     def forward(*arguments: Any) -> Tensor:
         *tensors, rest = arguments
-        with torch._C._AutoDispatchBelowAutograd():  # which is what this class does
-            return _ops.push.default(*tensors, *rest.arguments)
+        return _run("push", tensors, rest)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -279,8 +304,7 @@ class _Slope(torch.autograd.Function):
     @staticmethod
     def forward(*arguments: Any) -> Tensor:
         *tensors, rest = arguments
-        with torch._C._AutoDispatchBelowAutograd():  # which is what this class does
-            return _ops.slope.default(*tensors, *rest.arguments)
+        return _run("slope", tensors, rest)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -1,26 +1,31 @@
 """Where the samples of a group lie in the source, in pixels.
 
 Along a row of the output of a linear map a position grows by a constant step. Positions on grids are computed in
-float64: that costs little here, and the identity is exact at any size. Points are scaled in their own precision, and
-rounded after the product and after the sum, as in the readable twin: pixel centres then come out as whole numbers.
+float64, so the identity is exact at any size. For images in float32 only the first of a group is, which is split into a
+whole pixel and the rest of it; how far the others are from there float32 can tell to 2e-6 pixels, in half of the
+vectors. Points are scaled in their own precision, and rounded after the product and after the sum, as in the readable
+twin: pixel centres then come out as whole numbers.
 """
 
 from typing import NamedTuple
 
 from ...coordinates import FAR_OUTSIDE
 from ...homography import HORIZON
-from .job import APART, PROJECTIVE
-from .lanes import F64, I1, I32, LANES, Kernel, Value, choose
+from .job import APART, LINEAR, PROJECTIVE
+from .lanes import F32, F64, I1, I32, LANES, Kernel, Value, choose
 from .reference import FURTHEST
 from .tiles import Group, Line, Row
 from .variant import Variant
+
+# Pixels: float32 says where the samples of a group lie that is shorter.
+LONG = 32
 
 
 class Places(NamedTuple):
     """Where the samples of a group lie.
 
     Attributes:
-        along: their position along each axis, in pixels.
+        along: for a projective map their position along each axis, in pixels.
         centres: along each axis the pixel from which fractions are counted; for whoever is further away than
             `FURTHEST`, and has no position, it is there.
         fractions: how far positions are behind it.
@@ -71,6 +76,18 @@ class Positions:
         rise = self._steps[1] * (LANES - 1)
         self.level = (rise < 1) & (rise > -1)
         self._down = [entries[1] * 2 / job.target[1].to(F64) for entries in self._entries]
+        if self._split:
+            self._offsets = [(self.kernel.counting(F64) * step).to(F32) for step in self._steps]
+            self._short: Value | None = None
+            for step in self._steps:
+                length = step * self.width.least(LANES).to(F64)
+                short = (length < LONG) & (length > -LONG)
+                self._short = short if self._short is None else self._short & short
+
+    @property
+    def _split(self) -> bool:
+        """Whether float32 says where a group lies, seen from its first sample."""
+        return self.variant.kind == LINEAR and not self.variant.double
 
     def row(self, number: Value) -> Row:
         """A row of the output."""
@@ -85,6 +102,8 @@ class Positions:
             for place in (line.begin, line.begin + line.step * length):
                 here = (place > -FURTHEST) & (place < FURTHEST)
                 near = here if near is None else near & here
+        if self._split and near is not None and self._short is not None:
+            near = near & self._short
         return Row(
             first, lines, near, [self._odd(pixel, axis) / self._length(axis) for axis, pixel in enumerate(pixels, 1)]
         )
@@ -104,7 +123,7 @@ class Positions:
             middle = middle + entries[column] * self._odd(pixel, column) / self._length(column)
         if axis < self.variant.dims and self.variant.kind != PROJECTIVE:  # which is shifted after it has been divided
             middle = middle + self.job.shift[axis]
-        return Line(middle, entries[0], middle + self._to_begin[axis], self._steps[axis], self._down[axis])
+        return Line(middle, middle + self._to_begin[axis], self._steps[axis], self._down[axis])
 
     def below(self, row: Row, column: Value) -> list[Value]:
         """About where the sample lies that is `job.ahead` rows below one of a row."""
@@ -119,6 +138,8 @@ class Positions:
         """Where the samples of a group lie."""
         if not self.variant.on_grid:
             return self._places(*_clamped(self._given(group)))
+        if self._split:
+            return self._split_group(group)
         row, column = group.row, self.kernel.counting(F64) + group.start.to(F64)
         found = [self.kernel.variable(self.kernel.lanes(F64)) for _ in row.lines]
         missing = self.kernel.variable(self.kernel.lanes(I1))
@@ -128,9 +149,8 @@ class Positions:
             with near:
                 for place, line in zip(found, row.lines, strict=True):
                     place.set(line.step * column + line.begin)
-            with far:  # steps would lose what is left in the middle, and infinity would end as no number
-                width = self.width.to(F64)
-                places = [line.growth * (column * 2 + 1 - width) / width + line.middle for line in row.lines]
+            with far:
+                places = self._from_middle(group)
                 if linear:
                     places, unknown = _clamped(places)
                     missing.set(unknown)
@@ -138,6 +158,36 @@ class Positions:
                     place.set(value)
         places = [place.get() for place in found]
         return self._places(places, missing.get()) if linear else self._divide(places)
+
+    def _from_middle(self, group: Group) -> list[Value]:
+        """Far away, a row that begins there would lose what is left in its middle, and infinity end as no number."""
+        column = self.kernel.counting(F64) * 2 + (group.start.to(F64) * 2 + 1 - self.width.to(F64))
+        return [line.step * 0.5 * column + line.middle for line in group.row.lines]
+
+    def _split_group(self, group: Group) -> Places:
+        """Where the samples of a group lie, seen from the pixel at or before the first."""
+        row, kernel, axes = group.row, self.kernel, range(self.variant.dims)
+        centres = [kernel.variable(kernel.lanes(I32)) for _ in axes]
+        fractions = [kernel.variable(kernel.lanes(F32)) for _ in axes]
+        missing = kernel.variable(kernel.lanes(I1))
+        assert row.near is not None
+        with kernel.either(row.near) as (near, far):
+            with near:
+                start = group.start.to(F64)
+                for axis, line in enumerate(row.lines):
+                    first = line.step * start + line.begin
+                    whole = first.floor()
+                    place = self._offsets[axis] + (first - whole).to(F32)
+                    centre = self._centre(place, axis)
+                    centres[axis].set(centre.to(I32) + whole.to(I32))
+                    fractions[axis].set(place - centre)
+            with far:
+                found = self._places(*_clamped(self._from_middle(group)))
+                missing.set(found.missing)
+                for axis in axes:
+                    centres[axis].set(found.centres[axis])
+                    fractions[axis].set(found.fractions[axis])
+        return Places([], [each.get() for each in centres], [each.get() for each in fractions], missing.get(), None)
 
     def _divide(self, found: list[Value]) -> Places:
         *places, weight = found

@@ -74,8 +74,8 @@ class Sides:
         """Whether some sample of a group lies where cells meet; then keep where it lies in each of them."""
         low, limits = self.variant.low, self.job.rounding[: self.variant.dims]
         limits = [limit.to(self.variant.element) for limit in limits]
-        # The way to the beginning of a cell times the way to its end: small near both.
-        ways = [(fraction - low) * (low + 1 - fraction) for fraction in places.fractions]
+        # (f - low) (low + 1 - f), from the beginning of a cell times from its end, is small near both.
+        ways = [(0.25 if low else fraction) - fraction * fraction for fraction in places.fractions]
         several = (functools.reduce(Value.least, ways) <= functools.reduce(Value.most, limits)).any()
         with self.kernel.when(several, likely=False):
             for side in range(1, self.variant.sides):

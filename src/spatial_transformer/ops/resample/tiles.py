@@ -12,14 +12,12 @@ class Line(NamedTuple):
 
     Attributes:
         middle: its value in the middle of the row.
-        growth: by what it grows from there to the end.
         begin: its value at the first pixel.
         step: by what it grows from pixel to pixel.
         down: by what it grows from row to row.
     """
 
     middle: Value
-    growth: Value
     begin: Value
     step: Value
     down: Value
