@@ -22,6 +22,6 @@ def print_looks(folder: RunFolder) -> None:
 
 
 def write_pages(folder: RunFolder) -> None:
-    """Write both anew, and say where the page is."""
+    """Write page and picture anew, and say where the page is."""
     write_strip(folder.path)
     sys.stdout.write(f"Report: {write_report(folder.path)}\n")
