@@ -1,5 +1,6 @@
 """The command `stn`: finds the verb, runs it, and turns what the user can mend into one line and exit code 2."""
 
+import errno
 import sys
 from importlib import import_module
 from typing import Any
@@ -44,6 +45,11 @@ def _run(verb: str, arguments: list[str]) -> None:
         if package in OURS:
             raise
         sys.stderr.write(f"stn: {package} is not installed; pip install 'spatial-transformer[lab]'\n")
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.stderr.write(f"stn: {error}; make room and try again\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("stn: stopped\n")

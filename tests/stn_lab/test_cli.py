@@ -1,6 +1,8 @@
 """The command line itself: it knows every verb, and imports none before it is called."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -9,6 +11,7 @@ import pytest
 
 from stn_lab.cli import main
 from stn_lab.commands import VERBS
+from stn_lab.commands.backends import Backends
 
 HEAVY = ("torch", "lightning", "matplotlib", "sklearn", "numpy")
 
@@ -34,6 +37,20 @@ def test_an_unknown_verb_is_named_with_those_that_there_are(capfd):
     assert stop.value.code == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert line == f"stn: unknown command 'trian'; choose from {', '.join(VERBS)}"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_line_whatever_the_verb_was_at(number, monkeypatch, capfd):
+    def full(_):
+        raise OSError(number, os.strerror(number), "/there/report.html")
+
+    monkeypatch.setattr(Backends, "__call__", full)
+    with pytest.raises(SystemExit) as stop:
+        main(["backends"])
+    assert stop.value.code == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert os.strerror(number) in line
+    assert "/there/report.html" in line
 
 
 AT_ONCE = [

@@ -39,7 +39,7 @@ class Evaluate:
 def _evaluate(folder: RunFolder, sweep: str | None) -> None:
     from ..runs.evaluation import evaluate_run
     from ..runs.sweep import sweep_run
-    from .report import write_pages
+    from .report import print_looks, write_pages
 
     recorded = folder.results()
     lines = []
@@ -47,6 +47,7 @@ def _evaluate(folder: RunFolder, sweep: str | None) -> None:
         before = f"{recorded[label]['error_percent']:.2f}" if label in recorded else "unfinished"
         lines.append((label, f"{score.error_percent:.2f}", f"{score.standard_error:.2f}", before))
     _print(("model", "error %", "± s.e.", "at training"), lines)
+    print_looks(folder)
     if sweep:
         sweep_run(folder, sweep)
         sys.stdout.write(f"Curve: {folder.path / f'sweep-{sweep}.json'}\n")

@@ -3,7 +3,6 @@
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..runs.experiment import PRETRAINED, Experiment
@@ -11,9 +10,6 @@ from ..runs.folder import RunFolder
 from ..tasks.data import Data
 from ..training.config import Budget, Machine
 from ..training.process import is_first_process
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -140,6 +136,8 @@ def _print_results(folder: RunFolder, *, profile: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from .report import print_looks
+
     table = Table("model", "error %", "± s.e.", "parameters", "localiser", "steps", "ms/step", "seed")
     shares = Table("model", "ms/step", "of which data", "share")
     for label, result in folder.results().items():
@@ -157,17 +155,6 @@ def _print_results(folder: RunFolder, *, profile: bool) -> None:
         shares.add_row(label, f"{step:.1f}", f"{data:.1f}", f"{100 * data / step:.1f} %")
     console = Console(highlight=False)
     console.print(table)
-    _print_looks(console, folder)
+    print_looks(folder)
     if profile:
         console.print(shares)
-
-
-def _print_looks(console: "Console", folder: RunFolder) -> None:
-    from ..views.looks import looks_table, said
-    from ..views.read import read_run
-
-    models = read_run(folder.path).models
-    if looks := looks_table(models):
-        console.print(looks)
-    for sentence in said(models):
-        console.print(sentence)

@@ -125,10 +125,17 @@ def _walk(folder: str, top: str, seen: set[str]) -> Iterator[str]:
     for item in inside:
         if item.name.startswith("."):
             continue
-        if item.is_dir():
+        if _is_folder(item):
             yield from _walk(item.path, top, seen)
-        elif is_image(item.name) and (item.is_file() or item.is_symlink()):
+        elif is_image(item.name) and (item.is_symlink() or item.is_file()):
             yield item.path  # a link to nowhere too: it is named when it cannot be read
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _nothing(root: Path) -> UserError:

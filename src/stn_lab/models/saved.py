@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
 
 from ..errors import UserError
 from ..files import replacing, write_json
@@ -69,7 +70,7 @@ def save(
     """
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with replacing(folder / WEIGHTS) as unfinished:
-        save_file(weights, unfinished)
+        unfinished.write_bytes(serialised(weights))  # `save_file` tells of a full disk as damage
     seen = BuiltFor(canvas.channels, canvas.size, canvas.classes, canvas.pool)
     values = {
         "format": FORMAT,

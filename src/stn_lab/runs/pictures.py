@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from spatial_transformer import SpatialTransformer
 
+from ..files import replacing
 from ..models.classifier import DigitClassifier
 from ..models.theta_names import theta_names
 from ..regions import Transformer, pixel_boxes, regions, thetas
@@ -81,7 +82,8 @@ def save_pictures(
     written |= {"layout": np.array(LAYOUT), "class_names": np.array(task.class_names), "confusion": confusion.numpy()}
     if network.transformer is not None:
         written["theta_names"] = np.array(theta_names(network.transformer.family))
-    np.savez_compressed(path, **written)
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, **written)
 
 
 def _transformer_pictures(

@@ -1,6 +1,7 @@
 """Checkpoints: files that are there whole or not at all, and are read with suspicion."""
 
 import copy
+import io
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,14 @@ def save(path: Path, state: dict[str, Any]) -> None:
     Args:
         path: of the checkpoint.
         state: with the network's weights as "state_dict", and how many steps they have taken as "global_step".
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
     """
+    content = io.BytesIO()
+    torch.save(state, content)  # not into the file: it tells of a full disk as a RuntimeError
     with replacing(path) as unfinished:
-        torch.save(state, unfinished)
+        unfinished.write_bytes(content.getbuffer())
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ..files import replacing
 from . import gallery, undone, wording
 from .charts import Chart, Histogram, Words, histogram, line_chart, thin
 from .read import Model, Run, Series, Sweep, read_run
@@ -81,9 +82,9 @@ def write_report(run: Path) -> Path:
         UserError: `config.json` or `results.json` is missing or damaged.
     """
     page = render(read_run(run))
-    unfinished = run / f".{NAME}.part"
-    unfinished.write_text(page, encoding="utf-8")
-    return unfinished.replace(run / NAME)
+    with replacing(run / NAME) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    return run / NAME
 
 
 def render(run: Run) -> str:

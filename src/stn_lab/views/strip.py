@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..files import replacing
 from .read import read_run
 
 NAME = "picture.png"
@@ -34,7 +35,8 @@ def write_strip(run: Path) -> Path | None:
     arrays = model.pictures
     images, warped = (_channels_first(arrays[name]) for name in ("images", "warped"))
     figure = draw_strip(images, arrays["outline"], warped)
-    FigureCanvasAgg(figure).print_png(run / NAME)
+    with replacing(run / NAME) as unfinished:
+        FigureCanvasAgg(figure).print_png(unfinished)
     return run / NAME
 
 

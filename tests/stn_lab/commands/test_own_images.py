@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from html import unescape
+from pathlib import Path
 from unittest.mock import ANY
 
 import numpy as np
@@ -18,6 +19,7 @@ import stn_lab
 from stn_lab.cli import main
 from stn_lab.training import checkpoint
 from stn_lab.training.loop import Loop
+from stn_lab.views.wording import short
 
 NAMES = ("<script>alert(1)", "café & <b>")
 FEW = ["--steps", "6", "--batch-size", "4", "--validations", "2", "--filters", "48", "--accelerator", "cpu"]
@@ -109,8 +111,12 @@ def test_the_lines_at_the_end_of_the_page_load_the_model(run, folder, capfd):
 def test_evaluate_finds_the_same(run, capfd):
     assert stn("evaluate", run) == 0
     text = capfd.readouterr().out
-    for result in json.loads((run / "results.json").read_text()).values():
+    results = json.loads((run / "results.json").read_text())
+    for result in results.values():
         assert text.count(f"{result['error_percent']:.2f}") >= 2
+    assert "box IoU" in text
+    assert short(results["st-resnet:attention"]["box_overlap_mean"], 2) in text
+    assert "st-resnet:attention: It undoes" in text
     assert stn("evaluate", run, "--sweep", "rotation") == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert "--sweep turns, scales and moves digits" in line
@@ -129,8 +135,8 @@ def test_a_run_whose_process_is_killed_again_and_again_ends_in_the_same_bits(
     def kill():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def in_a_checkpoint(state, path):
-        path.write_bytes(b"half")
+    def in_a_checkpoint(path, content, write=Path.write_bytes):
+        write(path, bytes(content)[: len(content) // 2])
         kill()
 
     def in_a_step(loop, batches, learn=Loop._learn):
@@ -139,7 +145,7 @@ def test_a_run_whose_process_is_killed_again_and_again_ends_in_the_same_bits(
         learn(loop, batches)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", in_a_checkpoint)
+        patch.setattr(Path, "write_bytes", in_a_checkpoint)
         assert ends("killed") == (-signal.SIGKILL, ANY)
     assert list(tmp_path.rglob("*.part"))
     with monkeypatch.context() as patch:

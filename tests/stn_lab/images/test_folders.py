@@ -126,6 +126,14 @@ def test_links_are_followed_and_loops_are_not(folder):
     assert not data.skipped
 
 
+def test_a_link_that_leads_to_itself_is_passed_over_and_named_where_it_should_be_an_image(folder):
+    for name in ("self", "self.png"):
+        (folder / "cat" / name).symlink_to(folder / "cat" / name)
+    data = read(folder)
+    assert sizes(data) == (12, 4, 4)
+    assert [name for name, _ in data.skipped] == [str(folder / "cat" / "self.png")]
+
+
 def test_many_folders_that_link_to_each_other(folder):
     """Every way through twelve of them would be some hundred million."""
     for label in range(12):
