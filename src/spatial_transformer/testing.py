@@ -118,7 +118,7 @@ def assert_identity_returns_input(family: Family, size: tuple[int, ...], *, dtyp
         >>> from spatial_transformer import ThinPlateSpline
         >>> assert_identity_returns_input(ThinPlateSpline(control=(3, 5)), (17, 11))
     """
-    image = random_image(size, dtype=dtype)
+    image = random_image(size, channels=1, dtype=dtype)
     localiser = ConvLocaliser(image.shape[1], dims=family.dims, width=2)
     coordinates = torch.promote_types(dtype, torch.float32)
     tolerance = TOLERANCES[dtype] * max(1, max(size) / 32)

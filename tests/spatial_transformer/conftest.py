@@ -40,8 +40,8 @@ FAMILIES = [
     st.Velocity((2, 2, 2), steps=1, resolution=(3, 4, 3)),
     st.Displacement((4, 3)),
     st.Displacement((2, 1, 3)),
-    st.Structured(testing.random_image((4, 5), batch=1)[0]),
-    st.Structured(testing.random_image((3, 2, 4), batch=1)[0]),
+    st.Structured(testing.random_image((4, 5), batch=1, channels=2)[0]),
+    st.Structured(testing.random_image((3, 2, 4), batch=1, channels=3)[0]),
     st.Structured(torch.sin),
 ]
 CPU = torch.device("cpu")

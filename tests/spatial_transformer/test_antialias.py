@@ -36,27 +36,27 @@ def test_a_turned_zone_plate_is_shrunk_as_well():
 
 
 def test_shrinking_along_one_axis_averages_along_that_axis_only():
-    image, family = testing.random_image((24, 24), dtype=DOUBLE), st.Affine()
+    image, family = testing.random_image((24, 24), channels=2, dtype=DOUBLE), st.Affine()
     theta = family.identity(1, dtype=DOUBLE)
     shrunk = st.warp(image, family, theta, (24, 6), antialias=True)
     torch.testing.assert_close(shrunk, avg_pool2d(image, (1, 4)), atol=1e-9, rtol=0)
 
 
 def test_a_volume_is_averaged_too():
-    image, family = testing.random_image((8, 12, 4), dtype=DOUBLE), st.Affine(dims=3)
+    image, family = testing.random_image((8, 12, 4), channels=1, dtype=DOUBLE), st.Affine(dims=3)
     shrunk = st.warp(image, family, family.identity(1, dtype=DOUBLE), (4, 3, 2), antialias=True)
     torch.testing.assert_close(shrunk, avg_pool3d(image, (2, 4, 2)), atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("theta", [[0.3, 0.4, 0.1, 0.0], [1.0, 0.0, 0.05, 0.0]])
 def test_magnifying_is_exactly_bilinear(theta):
-    image, family = testing.random_image((17, 17)), st.Similarity()
+    image, family = testing.random_image((17, 17), channels=1), st.Similarity()
     theta = torch.tensor([theta])
     assert torch.equal(st.warp(image, family, theta, antialias=True), st.warp(image, family, theta))
 
 
 def test_every_image_of_a_batch_has_its_own_footprint():
-    image, family = testing.random_image((16, 16), dtype=DOUBLE), st.Attention()
+    image, family = testing.random_image((16, 16), channels=1, dtype=DOUBLE), st.Attention()
     theta = torch.tensor([[1.0, 0, 0], [0.2, 0, 0]], dtype=DOUBLE)
     both = st.warp(image, family, theta, (4, 4), antialias=True)
     torch.testing.assert_close(both[0], avg_pool2d(image[:1], 4)[0], atol=1e-9, rtol=0)
@@ -65,7 +65,7 @@ def test_every_image_of_a_batch_has_its_own_footprint():
 
 def test_it_works_with_every_family(family):
     size = (5, 6, 4)[: family.dims]
-    image = testing.random_image(size, dtype=DOUBLE)
+    image = testing.random_image(size, channels=1, dtype=DOUBLE)
     theta = testing.random_theta(family, spread=0.02)
     small = tuple(max(1, length // 2) for length in size)
     averaged = st.warp(image, family, theta, small, antialias=True, padding="border")
@@ -86,7 +86,7 @@ def test_it_is_differentiable_in_the_image_and_in_the_footprint():
 
 
 def test_a_number_fixes_the_samples_along_an_axis():
-    image, family = testing.random_image((16, 16), dtype=DOUBLE), st.Affine()
+    image, family = testing.random_image((16, 16), channels=1, dtype=DOUBLE), st.Affine()
     theta = family.identity(1, dtype=DOUBLE)
     automatic, fixed = (st.warp(image, family, theta, (4, 4), antialias=taps) for taps in (True, 4))
     assert torch.equal(automatic, fixed)

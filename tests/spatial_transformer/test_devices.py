@@ -46,9 +46,14 @@ def image_for(family, **options):
     return testing.random_image((5, 4, 3)[: family.dims], channels=1, **options)
 
 
-@pytest.fixture(params=[False, True], ids=["free", "bounded"])
-def bounded(request):
-    return request.param
+@pytest.fixture
+def bounded(family, tested_families):
+    """With a bound and without by turns, so that every kind of family is tested both ways."""
+    return tested_families.index(family) % 2 == 1
+
+
+def test_every_kind_of_family_is_tested_both_ways(tested_families):
+    assert {type(family) for family in tested_families[::2]} == {type(family) for family in tested_families[1::2]}
 
 
 def test_it_is_made_on_the_meta_device_and_gets_its_weights_later(family, bounded):

@@ -10,14 +10,14 @@ INDEX = torch.tensor([1, 0, 1, 1, 2])
 
 
 def test_an_index_reads_the_images_it_names(family, mode):
-    image = testing.random_image((5, 6, 4)[: family.dims], batch=3, dtype=torch.float64)
+    image = testing.random_image((5, 6, 4)[: family.dims], channels=1, batch=3, dtype=torch.float64)
     theta = testing.random_theta(family, batch=5, spread=0.05)
     got = st.warp(image, family, theta, index=INDEX, mode=mode)
     torch.testing.assert_close(got, st.warp(image[INDEX], family, theta, mode=mode), atol=1e-12, rtol=0)
 
 
 def test_gradients_are_those_of_copied_images():
-    image = testing.random_image((5, 4), batch=3, dtype=torch.float64).requires_grad_()
+    image = testing.random_image((5, 4), channels=1, batch=3, dtype=torch.float64).requires_grad_()
     theta = testing.random_theta(st.Affine(), batch=5).requires_grad_()
     for indexed, copied in zip(
         torch.autograd.grad(st.warp(image, st.Affine(), theta, index=INDEX).square().sum(), (image, theta)),
@@ -32,7 +32,7 @@ def test_labels_and_linearised_and_antialias_take_an_index():
     theta = testing.random_theta(st.Affine(), batch=5)
     warped = st.warp(labels, st.Affine(), theta, index=INDEX, mode="nearest")
     assert torch.equal(warped, st.warp(labels[INDEX], st.Affine(), theta, mode="nearest"))
-    image = testing.random_image((6, 6), batch=3, dtype=torch.float64)
+    image = testing.random_image((6, 6), channels=1, batch=3, dtype=torch.float64)
     for how in ({"mode": st.Linearised()}, {"antialias": True, "size": (2, 2)}):
         torch.testing.assert_close(
             st.warp(image, st.Affine(), theta, index=INDEX, **how), st.warp(image[INDEX], st.Affine(), theta, **how)
@@ -60,7 +60,7 @@ def test_an_index_that_does_not_fit_is_named(index, error, message):
 
 
 def test_each_axis_may_have_its_own_padding(mode):
-    image = testing.random_image((5, 4), dtype=torch.float64)
+    image = testing.random_image((5, 4), channels=1, dtype=torch.float64)
     points = testing.random_points(2, 2, 40, spread=2.0)
     got = st.sample(image, points, mode=mode, padding=("wrap", "border"))
     tiled = torch.cat([image] * 7, dim=2)  # what wraps along the rows, made by hand
@@ -85,7 +85,7 @@ def test_rules_that_do_not_fit_are_named(padding, error, message):
 
 
 def test_complex_images_are_read_part_by_part(mode):
-    real, imaginary = (testing.random_image((5, 4), dtype=torch.float64, seed=seed) for seed in (0, 1))
+    real, imaginary = (testing.random_image((5, 4), channels=1, dtype=torch.float64, seed=seed) for seed in (0, 1))
     points = testing.random_points(2, 2, 10, spread=1.3)
     got = st.sample(torch.complex(real, imaginary), points, mode=mode)
     torch.testing.assert_close(got.real, st.sample(real, points, mode=mode))

@@ -68,7 +68,7 @@ def test_splines_are_scipy_s(order, padding, dims):
 
 @pytest.mark.parametrize("kernel", INTERPOLATING, ids=repr)
 def test_interpolating_kernels_return_pixels_at_pixels(kernel, padding):
-    image = testing.random_image((7, 1), dtype=torch.float64)
+    image = testing.random_image((7, 1), channels=1, dtype=torch.float64)
     family = st.Affine()
     warped = st.warp(image, family, family.identity(1, dtype=torch.float64), mode=kernel, padding=padding)
     torch.testing.assert_close(warped, image, atol=1e-10, rtol=0)
@@ -117,7 +117,7 @@ def test_a_kernel_s_own_parameters_can_be_learnt():
             return torch.exp(-self.rate * distance**2)
 
     kernel = Exponential()
-    image = testing.random_image((9, 9), batch=1, dtype=torch.float64)
+    image = testing.random_image((9, 9), channels=1, batch=1, dtype=torch.float64)
     st.sample(image, testing.random_points(2, 1, 9), mode=kernel).square().sum().backward()
     assert kernel.rate.grad.abs() > 0
 

@@ -8,11 +8,11 @@ from spatial_transformer import testing
 
 
 def transformer_for(family):
-    return st.SpatialTransformer(st.ConvLocaliser(3, dims=family.dims, width=2), family)
+    return st.SpatialTransformer(st.ConvLocaliser(1, dims=family.dims, width=2), family)
 
 
 def image_for(family):
-    return testing.random_image((17, 11, 9)[: family.dims])
+    return testing.random_image((17, 11, 9)[: family.dims], channels=1)
 
 
 def rates(groups):
@@ -60,7 +60,7 @@ def test_parameter_groups_of_a_transformer_alone_are_one():
 
 
 def test_parameter_groups_go_into_an_optimiser():
-    model = nn.Sequential(transformer_for(st.Affine()), nn.Flatten(), nn.Linear(3 * 17 * 11, 2))
+    model = nn.Sequential(transformer_for(st.Affine()), nn.Flatten(), nn.Linear(17 * 11, 2))
     optimiser = torch.optim.SGD(st.parameter_groups(model, lr=0.1), momentum=0.9)
     before = [parameter.clone() for parameter in model.parameters()]
     for _ in range(2):
@@ -72,7 +72,7 @@ def test_parameter_groups_go_into_an_optimiser():
 
 def test_parameter_groups_know_parallel_transformers():
     starts = st.tile_starts(st.Attention(), (1, 2))
-    parallel = st.ParallelTransformers(st.ConvLocaliser(3, width=2), st.Attention(), starts)
+    parallel = st.ParallelTransformers(st.ConvLocaliser(1, width=2), st.Attention(), starts)
     head = nn.Linear(2, 2)
     rate = rates(st.parameter_groups(nn.ModuleList([parallel, head]), lr=1.0, localiser_lr_scale=0.1))
     assert {rate[id(parameter)] for parameter in parallel.parameters()} == {0.1}

@@ -31,7 +31,10 @@ def test_it_finds_a_spot_20_pixels_away_where_bilinear_does_not():
 
 
 def test_values_are_bilinear():
-    image, points = testing.random_image((9, 7)), testing.random_points(2, 2, 30, spread=1.3, dtype=torch.float32)
+    image, points = (
+        testing.random_image((9, 7), channels=1),
+        testing.random_points(2, 2, 30, spread=1.3, dtype=torch.float32),
+    )
     close = torch.testing.assert_close
     close(st.sample(image, points, mode=st.Linearised()), st.sample(image, points))
     close(st.sample(image, points.requires_grad_(), mode=st.Linearised()), st.sample(image, points))
@@ -47,7 +50,7 @@ def test_the_gradient_of_a_plane_is_its_slope(dims):
 
 
 def test_the_image_gets_the_bilinear_gradient():
-    image = testing.random_image((9, 7), dtype=torch.float64).requires_grad_()
+    image = testing.random_image((9, 7), channels=1, dtype=torch.float64).requires_grad_()
     points = testing.random_points(2, 2, 30).requires_grad_()
     gradients = [
         torch.autograd.grad(st.sample(image, points, mode=mode).square().sum(), image)[0]
@@ -58,7 +61,7 @@ def test_the_image_gets_the_bilinear_gradient():
 
 @pytest.mark.parametrize("mode", [st.Linearised(spread=2.0)])
 def test_it_repeats(mode):
-    image = testing.random_image((9, 7))
+    image = testing.random_image((9, 7), channels=1)
     points = testing.random_points(2, 2, 30, dtype=torch.float32).requires_grad_()
     first, second = (torch.autograd.grad(st.sample(image, points, mode=mode).sum(), points)[0] for _ in range(2))
     assert torch.equal(first, second)

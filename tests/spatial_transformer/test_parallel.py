@@ -15,7 +15,7 @@ ATTENTION = st.Attention()
 
 def localiser(dims=2):
     torch.manual_seed(0)
-    return st.ConvLocaliser(3, dims=dims, width=2)
+    return st.ConvLocaliser(2, dims=dims, width=2)
 
 
 def starts_for(family, count=3):
@@ -29,7 +29,7 @@ def parallel_for(family, *, own=False, **options):
 
 
 def image_for(family, **options):
-    return testing.random_image((9, 7, 6)[: family.dims], **options)
+    return testing.random_image((9, 7, 6)[: family.dims], channels=2, **options)
 
 
 def trained(parallel):
@@ -44,7 +44,7 @@ def trained(parallel):
 def test_each_transformer_begins_at_its_start(family, own):
     warped, theta = parallel_for(family, own=own)(image_for(family), return_theta=True)
     assert torch.equal(theta, starts_for(family).expand(2, -1, -1))
-    assert warped.shape == (2, 3, 3, *image_for(family).shape[2:])
+    assert warped.shape == (2, 3, 2, *image_for(family).shape[2:])
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["shared localiser", "one each"])
@@ -72,7 +72,7 @@ def test_own_localisers_are_used_one_each():
 
 def test_the_warps_can_be_put_into_channels_in_a_sequence():
     parallel = trained(parallel_for(ATTENTION, size=(4, 4)))
-    network = nn.Sequential(parallel, nn.Flatten(1, 2), nn.Conv2d(9, 5, 3))
+    network = nn.Sequential(parallel, nn.Flatten(1, 2), nn.Conv2d(6, 5, 3))
     image = image_for(ATTENTION)
     assert network(image).shape == (2, 5, 2, 2)
     joined = torch.cat(list(parallel(image).unbind(1)), dim=1)
@@ -123,7 +123,7 @@ def test_half_precision_keeps_theta_in_float32():
 
 
 def test_empty_batches_pass_through(family):
-    assert parallel_for(family)(image_for(family, batch=0)).shape == (0, 3, 3, *image_for(family).shape[2:])
+    assert parallel_for(family)(image_for(family, batch=0)).shape == (0, 3, 2, *image_for(family).shape[2:])
 
 
 TILING = [

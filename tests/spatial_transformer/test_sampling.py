@@ -28,22 +28,25 @@ def test_a_grid_of_points_gives_the_image_that_torch_gives(mode, padding):
 @pytest.mark.pairwise
 def test_points_of_any_rank(dims, mode, padding):
     image, points = (
-        testing.random_image(SIZES[dims], dtype=torch.float64),
+        testing.random_image(SIZES[dims], channels=1, dtype=torch.float64),
         testing.random_points(dims, 2, 6, spread=1.5),
     )
     rows = st.sample(image, points, mode=mode, padding=padding)
-    assert rows.shape == (2, 3, 6)
+    assert rows.shape == (2, 1, 6)
     for shape in ((6, 1), (2, 3), (1, 3, 2), (3, 1, 2, 1)):
         again = st.sample(image, points.unflatten(1, shape), mode=mode, padding=padding)
-        assert again.shape == (2, 3, *shape)
+        assert again.shape == (2, 1, *shape)
         assert torch.equal(again.flatten(2), rows)
     assert torch.equal(st.sample(image, points[:, 0], mode=mode, padding=padding), rows[..., 0])  # (N, D): (N, C)
-    assert st.sample(image, points[:, :0], mode=mode, padding=padding).shape == (2, 3, 0)
+    assert st.sample(image, points[:, :0], mode=mode, padding=padding).shape == (2, 1, 0)
 
 
 @pytest.mark.pairwise
 def test_one_image_is_read_at_many_sets_of_points_and_the_other_way_round(dims, mode, padding):
-    images, points = testing.random_image(SIZES[dims], batch=3), testing.random_points(dims, 3, 6, dtype=torch.float32)
+    images, points = (
+        testing.random_image(SIZES[dims], channels=1, batch=3),
+        testing.random_points(dims, 3, 6, dtype=torch.float32),
+    )
     options = {"mode": mode, "padding": padding}
     one_image = st.sample(images[:1], points, **options)
     assert torch.equal(one_image, st.sample(images[:1].expand_as(images), points, **options))
@@ -56,18 +59,15 @@ def test_one_image_is_read_at_many_sets_of_points_and_the_other_way_round(dims, 
 
 @pytest.mark.pairwise
 def test_an_empty_batch_gives_an_empty_result(dims, mode, padding):
-    nothing = testing.random_image(SIZES[dims], batch=0).requires_grad_()
+    nothing = testing.random_image(SIZES[dims], channels=1, batch=0).requires_grad_()
     points = testing.random_points(dims, 1, 6, dtype=torch.float32).requires_grad_()
     for at in (points, points[:0]):
         read = st.sample(nothing, at, mode=mode, padding=padding)
-        assert read.shape == (0, 3, 6)
+        assert read.shape == (0, 1, 6)
         read.sum().backward()
     assert (points.grad == 0).all()
-    assert st.sample(testing.random_image(SIZES[dims], batch=1), points[:0], mode=mode, padding=padding).shape == (
-        0,
-        3,
-        6,
-    )
+    one = testing.random_image(SIZES[dims], batch=1, channels=1)
+    assert st.sample(one, points[:0], mode=mode, padding=padding).shape == (0, 1, 6)
 
 
 def test_no_channels_give_no_channels():
@@ -83,7 +83,7 @@ def unusual_points(dims, values, dtype):
 @pytest.mark.pairwise
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_nan_reads_as_the_fill_value_whatever_the_padding(dims, mode, padding, dtype):
-    image = testing.random_image(SIZES[dims], dtype=dtype).add(1).requires_grad_()
+    image = testing.random_image(SIZES[dims], channels=1, dtype=dtype).add(1).requires_grad_()
     points = unusual_points(dims, [NAN], dtype).requires_grad_()
     read = st.sample(image, points, mode=mode, padding=padding)
     assert (read == (0.0 if isinstance(padding, str) else padding)).all()
@@ -93,7 +93,7 @@ def test_nan_reads_as_the_fill_value_whatever_the_padding(dims, mode, padding, d
 
 @pytest.mark.pairwise
 def test_nan_does_not_spread_to_other_points(dims, mode, padding):
-    image = testing.random_image(SIZES[dims], dtype=torch.float64)
+    image = testing.random_image(SIZES[dims], channels=1, dtype=torch.float64)
     points = testing.random_points(dims, 2, 6)
     expected = st.sample(image, points, mode=mode, padding=padding)
     points[:, 2, 0] = NAN
@@ -108,7 +108,7 @@ def test_nan_does_not_spread_to_other_points(dims, mode, padding):
 @pytest.mark.parametrize("padding", ["zeros", 0.5], ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_infinite_and_huge_coordinates_are_outside(dims, mode, padding, dtype):
-    image = testing.random_image(SIZES[dims], dtype=dtype).add(1)
+    image = testing.random_image(SIZES[dims], channels=1, dtype=dtype).add(1)
     points = unusual_points(
         dims, [INF, -INF, 1e30, -1e30, 1e9, -1e9, torch.finfo(dtype).max, torch.finfo(dtype).min], dtype
     )
@@ -120,7 +120,7 @@ def test_infinite_and_huge_coordinates_are_outside(dims, mode, padding, dtype):
 @pytest.mark.pairwise
 @pytest.mark.parametrize("padding", ["border", "reflection", "wrap"])
 def test_infinite_and_huge_coordinates_read_some_pixel_when_the_image_goes_on_for_ever(dims, mode, padding):
-    image = testing.random_image(SIZES[dims], dtype=torch.float64).add(1)
+    image = testing.random_image(SIZES[dims], channels=1, dtype=torch.float64).add(1)
     read = st.sample(image, unusual_points(dims, [INF, -INF, 1e30, -1e300], torch.float64), mode=mode, padding=padding)
     assert read.isfinite().all()
     corners = st.sample(
@@ -132,7 +132,7 @@ def test_infinite_and_huge_coordinates_read_some_pixel_when_the_image_goes_on_fo
 
 @pytest.mark.pairwise
 def test_infinite_and_huge_coordinates_give_no_nan_gradient(dims, mode, padding):
-    image = testing.random_image(SIZES[dims]).requires_grad_()
+    image = testing.random_image(SIZES[dims], channels=1).requires_grad_()
     points = unusual_points(dims, [INF, -INF, 1e30, -1e30], torch.float32).requires_grad_()
     read = st.sample(image, points, mode=mode, padding=padding)
     to_image, to_points = torch.autograd.grad(read.sum(), (image, points))
@@ -143,7 +143,7 @@ def test_infinite_and_huge_coordinates_give_no_nan_gradient(dims, mode, padding)
 @pytest.mark.pairwise
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_half_precision_images_are_read_in_float32_and_rounded_once(dims, mode, padding, dtype):
-    image = testing.random_image(SIZES[dims], dtype=dtype)
+    image = testing.random_image(SIZES[dims], channels=1, dtype=dtype)
     points = testing.random_points(dims, 2, 40, spread=1.5, dtype=torch.float32)
     read = st.sample(image, points, mode=mode, padding=padding)
     assert read.dtype == dtype
@@ -152,7 +152,7 @@ def test_half_precision_images_are_read_in_float32_and_rounded_once(dims, mode, 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_half_precision_images_give_full_precision_gradients_to_points(dims, dtype):
-    image = testing.random_image(SIZES[dims], dtype=dtype).requires_grad_()
+    image = testing.random_image(SIZES[dims], channels=1, dtype=dtype).requires_grad_()
     points = testing.random_points(dims, 2, 40, dtype=torch.float32).requires_grad_()
     to_image, to_points = torch.autograd.grad(st.sample(image, points).sum(), (image, points))
     in_full = image.detach().float().requires_grad_()
@@ -166,7 +166,7 @@ def test_the_dtype_of_the_result_is_that_of_the_image():
     for image_dtype in (torch.float32, torch.float64):
         for points_dtype in (torch.float32, torch.float64):
             image, points = (
-                testing.random_image((4, 3), dtype=image_dtype),
+                testing.random_image((4, 3), channels=1, dtype=image_dtype),
                 testing.random_points(2, 2, 5, dtype=points_dtype),
             )
             assert st.sample(image, points).dtype == image_dtype
@@ -174,7 +174,7 @@ def test_the_dtype_of_the_result_is_that_of_the_image():
 
 @pytest.mark.pairwise
 def test_a_double_precision_image_is_read_in_double_precision(dims, mode, padding):
-    image = testing.random_image(SIZES[dims], dtype=torch.float64)
+    image = testing.random_image(SIZES[dims], channels=1, dtype=torch.float64)
     points = testing.random_points(dims, 2, 20, spread=1.5, dtype=torch.float32)
     expected = st.sample(image, points.double(), mode=mode, padding=padding)
     close(st.sample(image, points, mode=mode, padding=padding), expected)
@@ -211,7 +211,7 @@ def test_labels_above_two_to_the_24_do_not_pass_through_float32():
     ("dims", "memory_format"), [(2, torch.channels_last), (3, torch.channels_last_3d)], ids=["2D", "3D"]
 )
 def test_memory_format_in_is_memory_format_out(dims, memory_format, mode, padding):
-    image = testing.random_image(SIZES[dims], dtype=torch.float64)
+    image = testing.random_image(SIZES[dims], channels=2, dtype=torch.float64)
     points = testing.random_points(dims, 2, *(6, 3, 2)[-dims:])
     plain = st.sample(image, points, mode=mode, padding=padding)
     last = st.sample(image.contiguous(memory_format=memory_format), points, mode=mode, padding=padding)
@@ -228,7 +228,8 @@ def test_an_image_of_one_pixel_counts_as_plain_memory():
 
 @pytest.mark.pairwise
 def test_transposed_and_sliced_memory_gives_the_same(dims, mode, padding):
-    image, points = testing.random_image(SIZES[dims], dtype=torch.float64), testing.random_points(dims, 2, 6)
+    image = testing.random_image(SIZES[dims], channels=2, dtype=torch.float64)
+    points = testing.random_points(dims, 2, 6)
     expected = st.sample(image, points, mode=mode, padding=padding)
     transposed = image.transpose(0, -1).contiguous().transpose(0, -1)
     with_nan_between = torch.stack([image, torch.full_like(image, NAN)], dim=-1)[..., 0]
@@ -239,7 +240,10 @@ def test_transposed_and_sliced_memory_gives_the_same(dims, mode, padding):
 
 
 def test_the_arguments_are_not_changed(mode, padding):
-    image, points = testing.random_image((4, 3)), testing.random_points(2, 2, 6, spread=2, dtype=torch.float32)
+    image, points = (
+        testing.random_image((4, 3), channels=1),
+        testing.random_points(2, 2, 6, spread=2, dtype=torch.float32),
+    )
     before = image.clone(), points.clone()
     st.sample(image, points, mode=mode, padding=padding)
     assert torch.equal(image, before[0])
@@ -247,7 +251,7 @@ def test_the_arguments_are_not_changed(mode, padding):
 
 
 def test_autocast_does_not_touch_the_sampler(mode):
-    image, points = testing.random_image((9, 7)), testing.random_points(2, 2, 6, dtype=torch.float32)
+    image, points = testing.random_image((9, 7), channels=1), testing.random_points(2, 2, 6, dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         read = st.sample(image, points, mode=mode)
     assert torch.equal(read, st.sample(image, points, mode=mode))

@@ -11,14 +11,14 @@ import spatial_transformer as st
 from spatial_transformer import testing
 
 
-def transformer_for(family, **options):
+def transformer_for(family, channels=1, **options):
     torch.manual_seed(0)
-    return st.SpatialTransformer(st.ConvLocaliser(3, dims=family.dims, width=2), family, **options)
+    return st.SpatialTransformer(st.ConvLocaliser(channels, dims=family.dims, width=2), family, **options)
 
 
-def image_for(family, **options):
+def image_for(family, channels=1, **options):
     # Thinner volumes meet the fault of PyTorch that ConvLocaliser tells of.
-    return testing.random_image((17, 11, 9)[: family.dims], **options)
+    return testing.random_image((17, 11, 9)[: family.dims], channels=channels, **options)
 
 
 def trained(transformer):
@@ -69,7 +69,7 @@ def test_state_dict_loads_into_a_transformer_of_another_size(family):
     large = trained(transformer_for(family, size=(9, 8, 7)[-family.dims :], mode="bicubic", padding="wrap"))
     small = transformer_for(family, size=(2, 1, 3)[-family.dims :])
     small.load_state_dict(large.state_dict())
-    for image in (image_for(family), testing.random_image((1, 7, 5)[: family.dims])):
+    for image in (image_for(family), testing.random_image((1, 7, 5)[: family.dims], channels=1)):
         assert torch.equal(small.theta(image), large.theta(image))
         assert small(image).shape[2:] == (2, 1, 3)[-family.dims :]
 
@@ -157,8 +157,8 @@ def test_double_precision_stays_double(family):
 
 
 def test_memory_format_is_kept():
-    transformer = trained(transformer_for(st.Affine()))
-    image = image_for(st.Affine()).contiguous(memory_format=torch.channels_last)
+    transformer = trained(transformer_for(st.Affine(), channels=2))
+    image = image_for(st.Affine(), channels=2).contiguous(memory_format=torch.channels_last)
     warped = transformer.to(memory_format=torch.channels_last)(image)
     assert warped.is_contiguous(memory_format=torch.channels_last)
     assert not warped.is_contiguous()
@@ -197,7 +197,7 @@ def test_theta_can_be_joined_to_the_features_of_later_layers():
             super().__init__()
             self.transformer = trained(transformer_for(st.Similarity()))
             self.features = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
-            self.head = nn.Linear(12 + st.Similarity().parameter_count, 5)
+            self.head = nn.Linear(4 + st.Similarity().parameter_count, 5)
 
         def forward(self, image):
             warped, theta = self.transformer(image, return_theta=True)
@@ -205,7 +205,7 @@ def test_theta_can_be_joined_to_the_features_of_later_layers():
 
     network = PoseNetwork()
     with torch.no_grad():
-        network.head.weight[:, :12] = 0  # listens to the pose alone
+        network.head.weight[:, :4] = 0  # listens to the pose alone
     network(image_for(st.Similarity())).square().sum().backward()
     assert network.transformer.regression.weight.grad.abs().sum() > 0
 

@@ -28,14 +28,14 @@ def close(actual, expected):
 
 @pytest.mark.parametrize(("mode", "padding", "dims", "size"), TORCH, ids=str)
 def test_affine_warp_agrees_with_torch(mode, padding, dims, size):
-    family = st.Affine(dims)
-    image = testing.random_image(IMAGES[dims], batch=3, dtype=torch.float64).requires_grad_()
+    family, channels = st.Affine(dims), 3 if mode == "bilinear" else 1  # for each number of them kernels are compiled
+    image = testing.random_image(IMAGES[dims], batch=3, channels=channels, dtype=torch.float64).requires_grad_()
     theta = testing.random_theta(family, batch=3, spread=1).requires_grad_()  # many positions are well outside
     ours = st.warp(image, family, theta, size, mode=mode, padding=padding)
-    grid = F.affine_grid(theta.unflatten(1, (dims, dims + 1)), [3, 3, *size], align_corners=False)
+    grid = F.affine_grid(theta.unflatten(1, (dims, dims + 1)), [3, channels, *size], align_corners=False)
     theirs = F.grid_sample(image, grid, mode=mode, padding_mode=padding, align_corners=False)
     close(ours, theirs)
-    cotangent = testing.random_image(size, batch=3, dtype=torch.float64, seed=1)
+    cotangent = testing.random_image(size, batch=3, channels=channels, dtype=torch.float64, seed=1)
     actual, expected = (torch.autograd.grad(warped, (image, theta), cotangent) for warped in (ours, theirs))
     close(actual[0], expected[0])
     close(actual[1], expected[1])
@@ -75,7 +75,7 @@ def test_identity_returns_the_input_in_every_dtype(family, dtype):
 @pytest.mark.parametrize("which", range(4))
 def test_identity_returns_the_input_to_the_last_bit(family, which, dtype):
     size = SIZES[family.dims][which]
-    image = testing.random_image(size, dtype=dtype)
+    image = testing.random_image(size, channels=1, dtype=dtype)
     theta = family.identity(1, dtype=torch.float64 if dtype == torch.float64 else torch.float32)
     for mode in testing.MODES:
         assert torch.equal(st.warp(image, family, theta, mode=mode, padding=0.5), image)
@@ -84,7 +84,7 @@ def test_identity_returns_the_input_to_the_last_bit(family, which, dtype):
 def test_an_image_warped_by_a_group_element_and_back_is_read_at_whole_pixels(matrix_family):
     # Two warps blur; one warp by the composition with the inverse does not.
     size = IMAGES[matrix_family.dims]
-    image = testing.random_image(size, dtype=torch.float64)
+    image = testing.random_image(size, channels=1, dtype=torch.float64)
     theta = testing.random_theta(matrix_family)
     there_and_back = matrix_family.compose(theta, matrix_family.inverse(theta))
     close(st.warp(image, matrix_family, there_and_back, padding="border"), image)
@@ -121,19 +121,19 @@ def test_a_shift_by_half_a_pixel_takes_the_pixel_to_the_right():
 
 
 def test_halving_a_picture_averages_two_by_two_pixels():
-    image = testing.random_image((8, 6), dtype=torch.float64)
+    image = testing.random_image((8, 6), channels=1, dtype=torch.float64)
     close(st.warp(image, st.Affine(), st.Affine().identity(1, dtype=torch.float64), (4, 3)), F.avg_pool2d(image, 2))
 
 
 def test_a_quarter_turn_is_rot90():
-    image = testing.random_image((6, 6), dtype=torch.float64)
+    image = testing.random_image((6, 6), channels=1, dtype=torch.float64)
     theta = torch.tensor([[torch.pi / 2, 0.0, 0.0]], dtype=torch.float64)
     # A positive angle: the picture appears turned counter-clockwise.
     close(st.warp(image, st.Rigid(), theta, padding="border"), image.rot90(1, dims=(2, 3)))
 
 
 def test_attention_crops_the_middle():
-    image = testing.random_image((8, 12), dtype=torch.float64)
+    image = testing.random_image((8, 12), channels=1, dtype=torch.float64)
     middle = torch.tensor([[0.5, 0.0, 0.0]], dtype=torch.float64)
     close(st.warp(image, st.Attention(), middle, (4, 6)), image[..., 2:6, 3:9])
     left = torch.tensor([[0.5, -0.5, -0.5]], dtype=torch.float64)
@@ -141,12 +141,12 @@ def test_attention_crops_the_middle():
 
 
 def test_size_is_that_of_the_image_by_default(family):
-    image = testing.random_image(IMAGES[family.dims])
+    image = testing.random_image(IMAGES[family.dims], channels=1)
     assert st.warp(image, family, family.identity(2)).shape == image.shape
 
 
 def test_one_image_with_many_thetas_and_many_images_with_one_theta(family, mode):
-    images = testing.random_image(IMAGES[family.dims], batch=3, dtype=torch.float64)
+    images = testing.random_image(IMAGES[family.dims], channels=1, batch=3, dtype=torch.float64)
     thetas = testing.random_theta(family, batch=3)
     one_image = st.warp(images[:1], family, thetas, mode=mode)
     one_theta = st.warp(images, family, thetas[:1], mode=mode)
@@ -157,7 +157,7 @@ def test_one_image_with_many_thetas_and_many_images_with_one_theta(family, mode)
 
 @pytest.mark.pairwise
 def test_an_empty_batch_gives_an_empty_batch(family, mode, padding):
-    nothing = testing.random_image(IMAGES[family.dims], batch=0).requires_grad_()
+    nothing = testing.random_image(IMAGES[family.dims], channels=1, batch=0).requires_grad_()
     theta = family.identity(0).requires_grad_()
     warped = st.warp(nothing, family, theta, mode=mode, padding=padding)
     assert warped.shape == nothing.shape
@@ -166,16 +166,16 @@ def test_an_empty_batch_gives_an_empty_batch(family, mode, padding):
 
 
 def test_every_family_gets_a_gradient(family):
-    image = testing.random_image(IMAGES[family.dims], dtype=torch.float64)
+    image = testing.random_image(IMAGES[family.dims], channels=1, dtype=torch.float64)
     theta = testing.random_theta(family).requires_grad_()
-    cotangent = testing.random_image(IMAGES[family.dims], dtype=torch.float64, seed=1)
+    cotangent = testing.random_image(IMAGES[family.dims], channels=1, dtype=torch.float64, seed=1)
     (gradient,) = torch.autograd.grad(st.warp(image, family, theta), theta, cotangent)
     assert (gradient != 0).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_half_precision_images_are_warped_in_float32_and_rounded_once(family, dtype):
-    image = testing.random_image(IMAGES[family.dims], dtype=dtype)
+    image = testing.random_image(IMAGES[family.dims], channels=1, dtype=dtype)
     theta = testing.random_theta(family, dtype=torch.float32)
     warped = st.warp(image, family, theta)
     assert warped.dtype == dtype
@@ -184,7 +184,7 @@ def test_half_precision_images_are_warped_in_float32_and_rounded_once(family, dt
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool], ids=str)
 def test_labels_are_warped_like_the_image_they_belong_to(family, dtype):
-    image = (testing.random_image(IMAGES[family.dims]) * 2).to(dtype)
+    image = (testing.random_image(IMAGES[family.dims], channels=1) * 2).to(dtype)
     theta = testing.random_theta(family, dtype=torch.float32)
     warped = st.warp(image, family, theta, mode="nearest", padding=1)
     assert torch.equal(warped.double(), st.warp(image.double(), family, theta, mode="nearest", padding=1))
@@ -197,7 +197,7 @@ def test_labels_are_warped_like_the_image_they_belong_to(family, dtype):
     ids=["2D", "3D"],
 )
 def test_memory_format_in_is_memory_format_out(family, memory_format):
-    image = testing.random_image(IMAGES[family.dims])
+    image = testing.random_image(IMAGES[family.dims], channels=2)
     theta = testing.random_theta(family, dtype=torch.float32)
     last = st.warp(image.contiguous(memory_format=memory_format), family, theta, (6, 5, 4)[-family.dims :])
     plain = st.warp(image, family, theta, (6, 5, 4)[-family.dims :])
@@ -208,7 +208,10 @@ def test_memory_format_in_is_memory_format_out(family, memory_format):
 
 
 def test_autocast_does_not_touch_a_warp(family):
-    image, theta = testing.random_image(IMAGES[family.dims]), testing.random_theta(family, dtype=torch.float32)
+    image, theta = (
+        testing.random_image(IMAGES[family.dims], channels=1),
+        testing.random_theta(family, dtype=torch.float32),
+    )
     expected = st.warp(image, family, theta)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(st.warp(image, family, theta), expected)
@@ -223,7 +226,7 @@ def test_what_a_family_keeps_is_the_same_when_it_is_first_asked_for_under_autoca
 
 
 def test_nan_in_theta_reads_as_the_fill_value(family, padding):
-    image = testing.random_image(IMAGES[family.dims])
+    image = testing.random_image(IMAGES[family.dims], channels=1)
     theta = family.identity(2)
     theta[1] = torch.nan
     warped = st.warp(image, family, theta, padding=padding)
@@ -233,7 +236,7 @@ def test_nan_in_theta_reads_as_the_fill_value(family, padding):
 
 @pytest.mark.parametrize("kind", [st.Attention, st.Similarity])
 def test_a_scale_of_zero_reads_one_point_and_a_negative_one_turns_by_half(kind, dims):
-    family, image = kind(dims=dims), testing.random_image((5, 5, 5)[:dims], dtype=torch.float64)
+    family, image = kind(dims=dims), testing.random_image((5, 5, 5)[:dims], channels=1, dtype=torch.float64)
     theta = family.identity(1, dtype=torch.float64)
     theta[:, 0] = 0
     middle = image[(..., *[slice(2, 3)] * dims)]

@@ -14,9 +14,9 @@ ROWS = [
     *(kind(control=(2,) * dims) for kind in (st.PiecewiseAffine, st.ThinPlateSpline, st.BSpline) for dims in (2, 3)),
     *(st.Velocity((2,) * dims, steps=1, resolution=(3,) * dims) for dims in (2, 3)),
     *(st.Displacement(size=(2,) * dims) for dims in (2, 3)),
-    *(st.Structured(testing.random_image((2,) * dims, batch=1)[0]) for dims in (2, 3)),
+    *(st.Structured(testing.random_image((2,) * dims, batch=1, channels=dims)[0]) for dims in (2, 3)),
     *(st.Structured(torch.sin, dims=dims) for dims in (2, 3)),
-    st.Structured(testing.random_image((2, 2), batch=1)[0], learnable=True),
+    st.Structured(testing.random_image((2, 2), batch=1, channels=2)[0], learnable=True),
     st.Structured(nn.Linear(2, 2)),
 ]
 SIZES = {2: (2, 3), 3: (2, 1, 2)}

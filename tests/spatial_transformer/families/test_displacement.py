@@ -41,7 +41,7 @@ def test_to_flow_undoes_from_flow(size):
 
 
 def test_a_warp_by_whole_pixels_copies_them():
-    image = testing.random_image((4, 5))
+    image = testing.random_image((4, 5), channels=1)
     flow = torch.zeros(1, 2, 4, 5)
     flow[:, 0] = 2 / 5  # one pixel to the right, so the picture moves left
     family = st.Displacement((4, 5))

@@ -59,7 +59,7 @@ def turned_away(dims):
 @pytest.mark.parametrize("padding", ["zeros", 0.5], ids=str)
 def test_points_behind_the_horizon_read_as_padding(dims, mode, padding):
     theta, points = turned_away(dims)
-    image = testing.random_image((5, 4, 3)[-dims:], batch=1, dtype=torch.float64) + 1
+    image = testing.random_image((5, 4, 3)[-dims:], channels=1, batch=1, dtype=torch.float64) + 1
     read = st.sample(image, st.Projective(dims).points(theta, points), mode=mode, padding=padding)
     fill = 0 if padding == "zeros" else padding
     assert (read[..., 1:] == fill).all()
@@ -70,7 +70,7 @@ def test_points_behind_the_horizon_read_as_padding(dims, mode, padding):
 def test_points_behind_the_horizon_give_no_nan(dims, mode, padding):
     theta, points = turned_away(dims)
     for dtype in (torch.float32, torch.float64):
-        image = testing.random_image((5, 4, 3)[-dims:], batch=1, dtype=dtype).requires_grad_()
+        image = testing.random_image((5, 4, 3)[-dims:], channels=1, batch=1, dtype=dtype).requires_grad_()
         leaf, at = theta.to(dtype).requires_grad_(), points.to(dtype).requires_grad_()
         read = st.sample(image, st.Projective(dims).points(leaf, at), mode=mode, padding=padding)
         assert read.isfinite().all()

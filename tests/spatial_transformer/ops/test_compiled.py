@@ -49,10 +49,9 @@ def test_where_nothing_can_be_kept_kernels_are_compiled_for_the_process(compile_
 
 @pytest.mark.parametrize("family", [st.Affine(), st.Projective(3), st.ThinPlateSpline((2, 2))], ids=str)
 @pytest.mark.parametrize(("batch", "channels"), [(0, 1), (0, 9), (2, 0)])
-def test_for_nothing_no_kernel_is_compiled(family, batch, channels, monkeypatch):
+def test_for_nothing_no_kernel_is_compiled(family, batch, channels, monkeypatch, nothing_planned):
     monkeypatch.setattr(compiled, "_loaded", {})
     monkeypatch.setattr(compiled, "_machine_code", None)
-    monkeypatch.setattr(cpu, "_plan", cpu._plan.__wrapped__)  # which keeps the address of the kernel
     image = testing.random_image((4, 3, 5)[: family.dims], batch=batch, channels=channels).requires_grad_()
     theta = family.identity(batch).requires_grad_()
     with st.backends.use("cpu"):
@@ -64,7 +63,7 @@ def test_for_nothing_no_kernel_is_compiled(family, batch, channels, monkeypatch)
 
 
 # Channels and sizes for planes, packed blocks of 8 and of 16 channels that overlap, and rows of less than a group.
-SHAPES = [(3, 17, 21), (9, 17, 21), (35, 6, 7), (16, 20, 40), (20, 1, 40), (9, 1, 1), (2, 9, 8, 17), (19, 5, 6, 17)]
+SHAPES = [(2, 17, 21), (9, 17, 21), (35, 6, 7), (16, 20, 40), (20, 1, 40), (9, 1, 1), (2, 9, 8, 17), (19, 5, 6, 17)]
 
 
 def in_layout(image, layout):
@@ -115,7 +114,7 @@ def differences(size, channels, kernel, padding, angle, family, dtype, scale=0.9
 @pytest.mark.pairwise
 @pytest.mark.parametrize(("angle", "scale"), [(0.0, 0.9), (0.1, 1.2), (0.25, 0.9), (0.3, 1.4), (0.8, 0.9)])
 @pytest.mark.parametrize("size", [(12, 12), (20, 16), (30, 25), (40, 70)], ids=str)
-@pytest.mark.parametrize(("kernel", "channels"), [("bilinear", 1), ("bilinear", 7), ("bicubic", 1), ("bicubic", 3)])
+@pytest.mark.parametrize(("kernel", "channels"), [("bilinear", 1), ("bilinear", 2), ("bicubic", 1), ("bicubic", 2)])
 def test_samples_from_rows_read_whole_agree_with_the_reference(size, channels, kernel, angle, scale, padding):
     found = differences(size, channels, kernel, padding, angle, st.Affine(), torch.float32, scale)
     assert max(found) < 2e-5
@@ -130,7 +129,7 @@ def gathers(request, monkeypatch, nothing_planned):
 @pytest.mark.pairwise
 @pytest.mark.parametrize("angle", [0.0, 0.25])
 @pytest.mark.parametrize("size", [(20, 16), (30, 45)], ids=str)
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("kernel", ["nearest", "bilinear", "bicubic"])
 def test_pixels_are_the_same_gathered_or_one_by_one(gathers, size, channels, kernel, angle, padding):
     found = differences(size, channels, kernel, padding, angle, st.Affine(), torch.float32)
@@ -139,7 +138,7 @@ def test_pixels_are_the_same_gathered_or_one_by_one(gathers, size, channels, ker
 
 @pytest.mark.pairwise
 @pytest.mark.parametrize("layout", ["rows", "columns", "channels_last"])
-@pytest.mark.parametrize("shape", [(1, 17, 21), (3, 17, 21), (2, 9, 8, 17)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 17, 21), (2, 17, 21), (2, 9, 8, 17)], ids=str)
 def test_pixels_at_points_are_the_same_gathered_or_one_by_one(gathers, shape, layout, padding):
     dims = len(shape) - 1
     image = in_layout(testing.random_image(shape[1:], channels=shape[0], dtype=torch.float32), layout)
@@ -157,7 +156,7 @@ def test_pixels_at_points_are_the_same_gathered_or_one_by_one(gathers, shape, la
 @pytest.mark.pairwise
 @pytest.mark.parametrize("missing", ["x", "y", "both", "some"])
 @pytest.mark.parametrize(
-    ("mode", "channels"), [("nearest", 3), ("bilinear", 1), ("bilinear", 3), ("bilinear", 9), ("bicubic", 3)]
+    ("mode", "channels"), [("nearest", 1), ("bilinear", 1), ("bilinear", 2), ("bilinear", 9), ("bicubic", 2)]
 )
 def test_points_that_are_no_numbers_read_what_is_filled(gathers, mode, channels, missing, padding):
     image = 1 + testing.random_image((13, 32), channels=channels, dtype=torch.float32)
@@ -197,10 +196,10 @@ def test_points_with_coordinates_apart_are_as_others(shape, layout, padding):
 
 # Each combination is compiled: any two of mode, family and channels meet in one.
 REGIONS = [
-    *(("bilinear", st.Affine(), channels) for channels in (1, 5)),
-    *(("bilinear", st.Projective(), channels) for channels in (3, 9)),
-    *(("bicubic", st.Affine(), channels) for channels in (3, 9)),
-    *(("bicubic", st.Projective(), channels) for channels in (1, 5)),
+    *(("bilinear", st.Affine(), channels) for channels in (1, 2)),
+    *(("bilinear", st.Projective(), channels) for channels in (2, 9)),
+    *(("bicubic", st.Affine(), channels) for channels in (2, 9)),
+    *(("bicubic", st.Projective(), channels) for channels in (1, 2)),
 ]
 
 

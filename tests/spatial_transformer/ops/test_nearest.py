@@ -107,7 +107,7 @@ def test_moved_turned_and_magnified(linear, dtype):
 
 def test_quarter_turns_are_rot90_for_every_size():
     for side in (6, 7, 42):
-        image = testing.random_image((side, side))
+        image = testing.random_image((side, side), channels=1)
         for quarters in (1, 2, 3):
             theta = torch.tensor([[quarters * torch.pi / 2, 0.0, 0.0]])
             turned = st.warp(image, st.Rigid(), theta, (2 * side, 2 * side), mode="nearest", padding="border")

@@ -46,13 +46,14 @@ def points_between_pixels(size, *shape, reach=3):
 
 @pytest.mark.parametrize(("mode", "padding", "size"), TORCH, ids=str)
 def test_values_and_gradients_agree_with_torch(mode, padding, size):
-    image = testing.random_image(size, dtype=torch.float64).requires_grad_()
+    channels = 2 if mode == "bilinear" else 1  # for each number of them kernels are compiled
+    image = testing.random_image(size, channels=channels, dtype=torch.float64).requires_grad_()
     points = testing.random_points(len(size), 2, 40, spread=4).requires_grad_()
     as_grid = points.unflatten(1, (*[1] * (len(size) - 1), 40))  # (2, (1,) 1, 40, D)
     theirs = F.grid_sample(image, as_grid, mode=mode, padding_mode=padding, align_corners=False).flatten(2)
     ours = resample(image, points, mode=mode, padding=padding)
     close(ours, theirs)
-    cotangent = testing.random_image(ours.shape[2:], dtype=torch.float64)
+    cotangent = testing.random_image(ours.shape[2:], channels=channels, dtype=torch.float64)
     expected, actual = (torch.autograd.grad(read, (image, points), cotangent) for read in (theirs, ours))
     close(actual[0], expected[0])
     close(actual[1], expected[1])
@@ -72,7 +73,7 @@ def equation_5(image, pixels):
 
 @pytest.mark.parametrize("size", [(4, 3), (1, 3), (3, 2, 4)], ids=str)
 def test_bilinear_is_equation_5_of_the_paper(size):
-    image = testing.random_image(size, dtype=torch.float64)
+    image = testing.random_image(size, channels=2, dtype=torch.float64)
     points = testing.random_points(len(size), 2, 30, spread=1.8)
     close(
         resample(image, points, mode="bilinear", padding="zeros"),
@@ -186,9 +187,9 @@ def test_gradient_at_a_whole_pixel_is_the_central_difference(padding, slopes):
 
 @pytest.mark.parametrize("size", [(8, 4), (2, 4, 8)], ids=str)  # powers of two: torch's arithmetic is exact there too
 def test_gradient_at_whole_pixels_is_the_mean_of_torch_s_there_and_in_the_mirror(size):
-    image = testing.random_image(size, dtype=torch.float64)
+    image = testing.random_image(size, channels=2, dtype=torch.float64)
     points = st.target_points(size, dtype=torch.float64).repeat(2, *[1] * (len(size) + 1)).requires_grad_()
-    cotangent = testing.random_image(size, dtype=torch.float64, seed=1)
+    cotangent = testing.random_image(size, channels=2, dtype=torch.float64, seed=1)
     ours = resample(image, points.flatten(1, -2), mode="bilinear", padding="zeros").unflatten(2, size)
     axes = tuple(range(1, len(size) + 1))
     there = torch.autograd.grad(F.grid_sample(image, points, align_corners=False), points, cotangent)[0]
@@ -200,7 +201,7 @@ def test_gradient_at_whole_pixels_is_the_mean_of_torch_s_there_and_in_the_mirror
 @pytest.mark.pairwise
 @pytest.mark.parametrize("size", [(3, 4), (1, 3), (2, 3, 2)], ids=str)
 def test_gradients_are_those_of_finite_differences(size, mode, padding):
-    image = testing.random_image(size, channels=2, dtype=torch.float64).requires_grad_()
+    image = testing.random_image(size, channels=1, dtype=torch.float64).requires_grad_()
     points = points_between_pixels(size, 2, 5).requires_grad_()
     assert torch.autograd.gradcheck(
         lambda i, p: resample(i, p, mode=mode, padding=padding), (image, points), fast_mode=len(size) == 3
@@ -220,7 +221,7 @@ def test_second_derivatives_are_those_of_finite_differences(size, mode, padding)
 
 def test_nearest_has_a_zero_gradient_rather_than_none():
     points = testing.random_points(2, 1, 5).requires_grad_()
-    image = testing.random_image((4, 3), batch=1, dtype=torch.float64).requires_grad_()
+    image = testing.random_image((4, 3), batch=1, channels=1, dtype=torch.float64).requires_grad_()
     read = resample(image, points, mode="nearest", padding="zeros")
     to_image, to_points = torch.autograd.grad(read.sum(), (image, points))
     assert (to_points == 0).all()

@@ -25,7 +25,10 @@ def close(actual, expected):
 
 def random_warp(family, padding="zeros"):
     source, target = SIZES[family.dims]
-    image, theta = testing.random_image(source, dtype=torch.float64), testing.random_theta(family, spread=0.2)
+    image, theta = (
+        testing.random_image(source, channels=1, dtype=torch.float64),
+        testing.random_theta(family, spread=0.2),
+    )
     return image, family.matrix(theta), st.warp(image, family, theta, target, padding=padding)
 
 
@@ -62,7 +65,7 @@ def test_our_matrix_in_homography_warp(dims, align_corners, padding):
 
 def test_matrices_of_kornia_here():
     source, target = SIZES[2]
-    image = testing.random_image(source, dtype=torch.float64)
+    image = testing.random_image(source, channels=1, dtype=torch.float64)
     start = torch.tensor([[[0, 0], [10, 0], [10, 16], [0, 16]]], dtype=torch.float64)
     end = torch.tensor([[[2, 1], [17, 0], [14, 11], [1, 12]]], dtype=torch.float64)
     theirs = transform.get_perspective_transform(start, end).expand(2, -1, -1)
@@ -73,7 +76,7 @@ def test_matrices_of_kornia_here():
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_a_normalised_homography_of_kornia_here(align_corners):
     source, target = SIZES[2]
-    image, family = testing.random_image(source, dtype=torch.float64), st.Projective()
+    image, family = testing.random_image(source, channels=1, dtype=torch.float64), st.Projective()
     theirs = family.matrix(testing.random_theta(family, spread=0.2))
     matrix = converters.from_kornia_homography(theirs, source, target, align_corners=align_corners)
     expected = transform.homography_warp(image, theirs, target, align_corners=align_corners)

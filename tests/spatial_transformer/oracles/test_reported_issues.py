@@ -14,7 +14,7 @@ PADDINGS = ("zeros", "border", "reflection", "wrap", 0.5)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e20])
 def test_pytorch_24823_nan_and_infinite_coordinates(dims, mode, value):
     # There: NaN in images, 0 in volumes, depending on the padding; a crash on the GPU.
-    image = 1 + testing.random_image((5, 4, 3)[:dims], dtype=torch.float64)
+    image = 1 + testing.random_image((5, 4, 3)[:dims], channels=1, dtype=torch.float64)
     points = torch.zeros(2, 3, dims, dtype=torch.float64)
     points[:, 1, 0] = value
     for padding in PADDINGS:
@@ -77,7 +77,7 @@ def test_pytorch_149013_what_zeros_mean_outside_of_the_image(dims):
 @pytest.mark.parametrize("size", [(4, 4), (17, 11), (1, 6)], ids=str)
 def test_kornia_3904_the_identity_homography_returns_the_input(size):
     # There: before 0.9, with align_corners=False, each picture was off by up to half a pixel.
-    image = testing.random_image(size)
+    image = testing.random_image(size, channels=1)
     eye = torch.eye(3).expand(2, -1, -1)
     for convert in (converters.from_kornia, converters.from_opencv):
         theta = st.Projective().from_matrix(convert(eye, size, size))
@@ -86,7 +86,7 @@ def test_kornia_3904_the_identity_homography_returns_the_input(size):
 
 def test_kornia_3904_a_shift_by_whole_pixels_is_exact():
     # From the discussion: `warp_affine` was wrong for every shift, and for outputs of another size.
-    image = testing.random_image((6, 8), dtype=torch.float64)
+    image = testing.random_image((6, 8), channels=1, dtype=torch.float64)
     shift = torch.tensor([[[1.0, 0.0, -2.0], [0.0, 1.0, -1.0]]], dtype=torch.float64)  # source to target
     theta = st.Affine().from_matrix(converters.from_kornia(shift, (6, 8), (3, 5)))
     warped = st.warp(image, st.Affine(), theta, (3, 5))
@@ -96,5 +96,5 @@ def test_kornia_3904_a_shift_by_whole_pixels_is_exact():
 @pytest.mark.parametrize("size", [(4, 4), (17, 11)], ids=str)
 def test_kornia_3928_a_thin_plate_spline_at_rest_returns_the_input(size):
     # There: `warp_image_tps` mixed both conventions by default, and moved every image.
-    image, family = testing.random_image(size), st.ThinPlateSpline((3, 3))
+    image, family = testing.random_image(size, channels=1), st.ThinPlateSpline((3, 3))
     assert torch.equal(st.warp(image, family, family.identity(2)), image)

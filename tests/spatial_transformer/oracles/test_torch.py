@@ -24,7 +24,7 @@ PADDINGS = {False: ("zeros", "border", "reflection"), True: ("zeros", "border")}
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 def test_our_matrix_in_torch(dims, mode, align_corners, padding):
     source, target = SIZES[dims]
-    image, family = testing.random_image(source, dtype=torch.float64), st.Affine(dims)
+    image, family = testing.random_image(source, channels=1, dtype=torch.float64), st.Affine(dims)
     theta = testing.random_theta(family, spread=0.3)
     theirs = converters.to_torch(family.matrix(theta), source, target, align_corners=align_corners)[:, :-1]
     ours = st.warp(image, family, theta, target, mode=mode, padding=padding)
@@ -35,7 +35,7 @@ def test_our_matrix_in_torch(dims, mode, align_corners, padding):
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_a_theta_of_torch_here(dims, align_corners):
     source, target = SIZES[dims]
-    image, family = testing.random_image(source, dtype=torch.float64), st.Affine(dims)
+    image, family = testing.random_image(source, channels=1, dtype=torch.float64), st.Affine(dims)
     theirs = testing.random_theta(family, spread=0.3).unflatten(1, (dims, dims + 1))
     theta = family.from_matrix(converters.from_torch(theirs, source, target, align_corners=align_corners))
     expected = torch_warp(image, theirs, target, align_corners)
@@ -46,7 +46,7 @@ def test_a_theta_of_torch_here(dims, align_corners):
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_one_pixel_outputs(dims, align_corners):
     source, target = SIZES[dims][0], (1,) * dims
-    image, family = testing.random_image(source, dtype=torch.float64), st.Affine(dims)
+    image, family = testing.random_image(source, channels=1, dtype=torch.float64), st.Affine(dims)
     theta = testing.random_theta(family, spread=0.3)
     theirs = converters.to_torch(family.matrix(theta), source, target, align_corners=align_corners)[:, :-1]
     expected = torch_warp(image, theirs, target, align_corners)
