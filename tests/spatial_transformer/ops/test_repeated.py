@@ -155,6 +155,19 @@ def test_gradients_that_are_spread_or_lie_otherwise():
             torch.testing.assert_close(third, other)
 
 
+def test_an_axis_of_one_may_have_any_stride():
+    """PyTorch calls such tensors contiguous."""
+    image, theta = image_and_theta(st.Affine())
+    gradient = torch.rand(2, 2, 7).as_strided((2, 2, 7, 1), (14, 7, 1, 7))
+    assert gradient.is_contiguous()
+    for _ in range(2):
+        leaf = theta.clone().requires_grad_()
+        output = st.warp(image, st.Affine(), leaf, (7, 1))
+        (odd,) = torch.autograd.grad(output, leaf, gradient, retain_graph=True)
+        (plain,) = torch.autograd.grad(output, leaf, gradient.clone(memory_format=torch.contiguous_format))
+        assert torch.equal(odd, plain)
+
+
 def test_only_what_is_asked_for_has_a_gradient():
     image, points = image_and_points()
     for _ in range(2):

@@ -246,7 +246,7 @@ def plan_of(
         image.shape,
         image.stride(),
         image.dtype,
-        samples_step if len(samples_step) == 3 else (*samples_step[:2], samples_step[-1]),
+        samples_step if len(samples_step) == 3 else (*samples_step[:2], 1),
         source.shape,
         source.stride(),
         directional,
