@@ -86,8 +86,11 @@ class Positions:
 
     @property
     def _split(self) -> bool:
-        """Whether float32 says where a group lies, seen from its first sample."""
-        return self.variant.kind == LINEAR and not self.variant.double
+        """Whether float32 says where a group lies, seen from its first sample.
+
+        With one tap, 2e-6 pixels may decide which pixel is taken: ties are told in float64.
+        """
+        return self.variant.kind == LINEAR and not self.variant.double and self.variant.taps > 1
 
     def row(self, number: Value) -> Row:
         """A row of the output."""
