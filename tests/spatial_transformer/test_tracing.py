@@ -142,6 +142,8 @@ CALLS = {
     "scale_matrix": lambda angle: st.scale_matrix(vectors(angle)),
     "translation_matrix": lambda angle: st.translation_matrix(vectors(angle)),
     "perspective_matrix": lambda angle: st.perspective_matrix(corners(angle), 0.5 * corners(-angle)),
+    "Region": lambda angle: AFFINE.region(moved(AFFINE)(angle), (6, 5)).box,
+    "inconsistency": lambda angle: st.inconsistency(AFFINE, moved(AFFINE)(angle), moved(AFFINE)(-angle), image(angle)),
     "guards.Bound": lambda angle: BOUND(angle, torch.zeros_like(angle[:1])),
     "guards.ChannelPadding": lambda angle: PADDING(image(angle)),
     **{
@@ -167,7 +169,7 @@ CALLS = {
 
 # What takes no tensor, or is an optimisation that goes on until it is good, and is never part of a forward.
 NOT_TRACED = {
-    *("Descent", "Registration", "register"),
+    *("Descent", "Registration", "Verdict", "register", "register_chain", "feature_start"),
     *("Family", "backends", "converters", "guards", "kernels", "measures"),
     *("insert", "remove", "parameter_groups", "record_thetas", "tile_starts"),
     *("guards.CollapseMonitor", "guards.CollapseWarning", "guards.normalised_padding", "converters.ImageGeometry"),
