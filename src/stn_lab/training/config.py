@@ -25,7 +25,7 @@ class Budget:
     """How often the learning rate falls to a tenth, evenly spread over the steps; 0: one cycle, up and down again."""
     weight_decay: float = 0.01
     """Of the optimiser; counts for little with AdamW and much with SGD, which the paper runs without on MNIST."""
-    localiser_lr_scale: float = 0.25
+    localiser_lr_scale: float = 1.0
     """Learning rate of the localisation network relative to the rest."""
     filters: int = 64
     """Filters per layer of the plain CNN; the other networks are made as large as it."""
