@@ -1,10 +1,11 @@
-"""How fast a folder of images becomes training batches, beside a plain loop of Pillow and DataLoader; and the memory.
+"""How fast a folder of images is trained on, beside a plain loop of Pillow and DataLoader; and the memory.
 
     python tools/image_throughput.py FOLDER [--size 96] [--batch-size 64] [--rounds 9]
 
 prints images per second: of the plain loop without and with worker processes, of `TrainingBatches` while it decodes,
-and once its cache is full. Then the memory that one epoch takes at most with 1,000 and with 20,000 files, which are
-links to those of the folder; each is measured in a process of its own (Linux).
+and once its cache is full; first as batches alone, then with the small residual network that learns from them. Then the
+memory that training takes at most with 1,000 and with 20,000 files, which are links to those of the folder: a few steps
+of the network, and the rest of an epoch as batches alone; each is measured in a process of its own (Linux).
 """
 
 import argparse
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count, islice
 from pathlib import Path
 from statistics import median
@@ -22,11 +23,16 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from stn_lab.images import ImageSet, ReadOptions, TrainingBatches, read
+from stn_lab.images import ImageData, ReadOptions, TrainingBatches, read
+from stn_lab.models.residual import residual
+from stn_lab.tasks.task import Batch
 
 COUNTS = (1_000, 20_000)  # of files, for the memory
+WIDTH = 16  # of the network: that of `stn train --model resnet`
+STEPS = 10  # of the network, for the memory
 PAUSE = 0.5  # seconds, in which other loops make what they keep ahead
 DRAINED, TIMED = 5, 8  # batches: those that were made while other loops ran, and those that are timed
 
@@ -46,31 +52,17 @@ class Plain(Dataset):
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255, self.labels[index]
 
 
-def plain(images: ImageSet, size: int, batch_size: int, workers: int) -> Iterator[Tensor]:
+def plain(data: ImageData, size: int, batch_size: int, workers: int) -> Iterator[Batch]:
     """Batches without end of a DataLoader."""
+    images = data.train
     paths = [images.name(index) for index in range(len(images))]
     set_ = Plain(paths, images.labels.tolist(), size)
     loader = DataLoader(set_, batch_size, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
     for _ in count():
-        for batch, _ in loader:
-            yield batch
+        yield from loader
 
 
-def rates(loops: Mapping[str, Iterator[Tensor]], rounds: int) -> dict[str, float]:
-    """Images per second of each, the median of rounds in turn: what else the machine does then hits all alike."""
-    seen: dict[str, list[float]] = {name: [] for name in loops}
-    for _ in range(rounds):
-        for name, batches in loops.items():
-            time.sleep(PAUSE)
-            for _ in islice(batches, DRAINED):
-                pass
-            begun = time.perf_counter()
-            images = sum(len(batch) for batch in islice(batches, TIMED))
-            seen[name].append(images / (time.perf_counter() - begun))
-    return {name: median(found) for name, found in seen.items()}
-
-
-def training(folder: Path, size: int, batch_size: int, *, cached: bool) -> Iterator[Tensor]:
+def ours(folder: Path, size: int, batch_size: int, *, cached: bool) -> Iterator[Batch]:
     """Batches of `TrainingBatches`; without its cache, or when that is full."""
     images = read(folder, ReadOptions((size, size))).train
     if not cached:
@@ -79,7 +71,53 @@ def training(folder: Path, size: int, batch_size: int, *, cached: bool) -> Itera
     if cached:
         for _ in islice(batches, len(images) // batch_size + 1):
             pass
-    yield from (pixels for pixels, _ in batches)
+    yield from batches
+
+
+def trained_on(batches: Iterator[Batch], size: int, classes: int) -> Iterator[Batch]:
+    """The same batches, after the small residual network has learnt from each."""
+    torch.manual_seed(0)
+    network = residual(3, (size, size), WIDTH, classes)
+    optimiser = torch.optim.AdamW(network.parameters())
+    for images, labels in batches:
+        optimiser.zero_grad()
+        F.cross_entropy(network(images), labels).backward()
+        optimiser.step()
+        yield images, labels
+
+
+def loops(folder: Path, size: int, batch_size: int, workers: int) -> dict[str, Iterator[Batch]]:
+    """What is compared, by name; a plain loop with workers only if there are any."""
+    data = read(folder, ReadOptions((size, size)))
+    found = {"Pillow + DataLoader, no workers": plain(data, size, batch_size, 0)}
+    if workers:
+        found[f"Pillow + DataLoader, {workers} workers"] = plain(data, size, batch_size, workers)
+    found["TrainingBatches, every image decoded"] = ours(folder, size, batch_size, cached=False)
+    found["TrainingBatches, later epochs"] = ours(folder, size, batch_size, cached=True)
+    return found
+
+
+def rates(found: Mapping[str, Iterator[Batch]], rounds: int, clock: Callable[[], float]) -> dict[str, float]:
+    """Images per second of each, the median of rounds in turn: what else the machine does then hits all alike."""
+    seen: dict[str, list[float]] = {name: [] for name in found}
+    for _ in range(rounds):
+        for name, batches in found.items():
+            time.sleep(PAUSE)
+            for _ in islice(batches, DRAINED):
+                pass
+            begun = clock()
+            images = sum(len(labels) for _, labels in islice(batches, TIMED))
+            seen[name].append(images / (clock() - begun))
+    return {name: median(found) for name, found in seen.items()}
+
+
+def show(title: str, found: Mapping[str, float]) -> None:
+    """Print images per second, and how many times as many as those of the faster plain loop that is."""
+    best = max(rate for name, rate in found.items() if name.startswith("Pillow"))
+    sys.stdout.write(f"{title}\n")
+    for name, rate in found.items():
+        sys.stdout.write(f"  {name:<38} {rate:>9,.0f} images/s {rate / best:>6.2f}x\n")
+    sys.stdout.flush()
 
 
 def peak() -> int:
@@ -89,7 +127,7 @@ def peak() -> int:
 
 
 def memory(folder: Path, total: int, size: int, batch_size: int) -> None:
-    """Print how much memory one epoch of `total` links takes at most, in MB beyond what the imports take."""
+    """Print how much memory training with `total` links takes at most, in MB beyond what the imports take."""
     before = peak()
     with tempfile.TemporaryDirectory() as made:
         files = [path for path in folder.rglob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg")]
@@ -97,9 +135,11 @@ def memory(folder: Path, total: int, size: int, batch_size: int) -> None:
             path = Path(made, "train", str(number % 10), f"{number}{files[number % len(files)].suffix}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(files[number % len(files)].resolve())
-        images = read(made, ReadOptions((size, size))).train
-        batches = TrainingBatches(images, batch_size, seed=0)
-        for _ in islice(batches, len(images) // batch_size):
+        data = read(made, ReadOptions((size, size)))
+        batches = iter(TrainingBatches(data.train, batch_size, seed=0))
+        for _ in islice(trained_on(batches, size, len(data.classes)), STEPS):
+            pass
+        for _ in islice(batches, max(0, len(data.train) // batch_size - STEPS)):
             pass
     taken = peak() - before
     sys.stdout.write(f"{taken / 1024:.0f} MB beyond {before / 1024:.0f} MB, {total:,} files, cache included\n")
@@ -112,22 +152,25 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=9, help="of each measurement, 13 batches each")
+    parser.add_argument(
+        "--processor",
+        action="store_true",
+        help="seconds are those that this process computes, for a machine that does other work too; without the plain "
+        "loop with workers, which are other processes",
+    )
     parser.add_argument("--memory", type=int, metavar="COUNT", help="measure nothing but the memory, with COUNT files")
     options = parser.parse_args()
     folder, size, batch_size = options.folder, options.size, options.batch_size
     if options.memory:
         return memory(folder, options.memory, size, batch_size)
-    workers = os.cpu_count() or 1
-    data = read(folder, ReadOptions((size, size)))
-    rows = {
-        "Pillow + DataLoader, no workers": plain(data.train, size, batch_size, 0),
-        f"Pillow + DataLoader, {workers} workers": plain(data.train, size, batch_size, workers),
-        "TrainingBatches, every image decoded": training(folder, size, batch_size, cached=False),
-        "TrainingBatches, later epochs": training(folder, size, batch_size, cached=True),
+    workers = 0 if options.processor else os.cpu_count() or 1
+    clock = time.process_time if options.processor else time.perf_counter
+    show("batches alone", rates(loops(folder, size, batch_size, workers), options.rounds, clock))
+    classes = len(read(folder, ReadOptions((size, size))).classes)
+    trained = {
+        name: trained_on(batches, size, classes) for name, batches in loops(folder, size, batch_size, workers).items()
     }
-    for name, images in rates(rows, options.rounds).items():
-        sys.stdout.write(f"{name:<40} {images:>9,.0f} images/s\n")
-    sys.stdout.flush()
+    show("training the small residual network", rates(trained, options.rounds, clock))
     for total in COUNTS:
         subprocess.run([sys.executable, __file__, str(folder), "--memory", str(total)], check=True)
     return None
