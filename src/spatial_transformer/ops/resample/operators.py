@@ -385,7 +385,9 @@ def _differentiate(name: str, function: Any) -> None:
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         at = next(i for i, argument in enumerate(inputs) if isinstance(argument, list | tuple | torch.Size))
         end = at + 1 + len(How._fields)
-        rest = _Rest(list(inputs[at]), How(*inputs[at + 1 : end]), *inputs[end:])
+        # The dispatcher turns tuples into lists, of which plans cannot be made.
+        how = How(*(tuple(field) if isinstance(field, list) else field for field in inputs[at + 1 : end]))
+        rest = _Rest(list(inputs[at]), how, *inputs[end:])
         ctx.others = len(inputs) - at
         function.setup_context(ctx, (*inputs[:at], rest), output)
 
