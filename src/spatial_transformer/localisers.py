@@ -89,6 +89,9 @@ class ConvLocaliser(nn.Sequential):
     Three 3x3 convolutions of stride 2 and a fourth of stride 1; their map is averaged to 4x4, which keeps where things
     are, and a fully connected layer follows. The number of weights does not depend on the size of the input.
 
+    Where each axis is a multiple of 8 and 1 (9, 17, 33, ...) it has no side: mirrored weights see the mirrored image as
+    these see the image. At other lengths a convolution of stride 2 has its padding at the first edge alone somewhere.
+
     Exported by `torch.export` or to ONNX, with axes that the exporter is told are dynamic, it takes batches and inputs
     of other sizes too: from 9 pixels along each axis, if that is so where it is exported.
 

@@ -53,6 +53,11 @@ class Regression(nn.Module):
         self.bias = linear.bias  # (P,)
         self.reset_to_start()
 
+    @property
+    def start(self) -> Tensor:
+        """(P,) or (K, P), in float64: the theta that it begins at."""
+        return self._constants["start"]
+
     @torch.no_grad()
     def reset_to_start(self) -> None:
         """Whatever the features, theta is the start."""

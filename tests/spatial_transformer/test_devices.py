@@ -1,6 +1,7 @@
 """What PyTorch's own layers do with devices, transformers do as well. The meta device plays the second one."""
 
 import copy
+import importlib
 import io
 import pickle
 
@@ -114,6 +115,26 @@ def test_casts_keep_the_identity(family, bounded):
         torch.save(transformer.state_dict(), file)
         file.seek(0)
         made(family, bounded).load_state_dict(torch.load(file))
+
+
+def test_replicas_of_data_parallel_predict_and_learn_as_the_module_does(family, bounded, monkeypatch):
+    def broadcast(tensors, devices, detach=False):  # PyTorch's own copies to CUDA alone
+        return [[tensor.to(("cpu", "meta")[device], copy=True) for tensor in tensors] for device in devices]
+
+    module = importlib.import_module("torch.nn.parallel.replicate")
+    monkeypatch.setattr(module, "_broadcast_coalesced_reshape", broadcast)
+    source, image = trained(family, bounded), image_for(family)
+    here, there = torch.nn.parallel.replicate(torch.nn.Sequential(source), [0, 1])
+    assert not list(here.parameters())  # a replica's weights are plain attributes
+    assert torch.equal(here(image), source(image))
+    assert there(image.to("meta")).device.type == "meta"
+    weights = list(source.parameters())
+    for slope, wanted in zip(
+        torch.autograd.grad(here[0].theta(image).square().sum(), weights),
+        torch.autograd.grad(source.theta(image).square().sum(), weights),
+        strict=True,
+    ):
+        assert torch.equal(slope, wanted)
 
 
 def test_side_by_side_made_on_the_meta_device():

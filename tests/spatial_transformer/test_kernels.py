@@ -162,3 +162,16 @@ def test_kernels_that_cannot_be_used_are_named(make, error, message):
 
 def read(mode):
     return st.sample(torch.rand(1, 1, 4, 4), torch.zeros(1, 1, 2), mode=mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "along_an_axis"),
+    # The cumulated weights half-way between pixels: 1/2, 1; and of Keys's kernel -3/32, 1/2, 35/32, 1.
+    [("bilinear", 7 + 2 * 0.5**2), ("bicubic", 5 + 2 * ((3 / 32) ** 2 + 0.5**2 + (35 / 32) ** 2))],
+)
+def test_half_way_between_pixels_a_square_loses_what_its_blurred_edges_lose(mode, along_an_axis):
+    square = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
+    square[..., 4:12, 4:12] = 1
+    half_a_pixel = torch.full((1, 2), 1 / 16, dtype=torch.float64)
+    moved = st.warp(square, st.Translation(), half_a_pixel, mode=mode)
+    assert moved.square().sum().item() == pytest.approx(along_an_axis**2, abs=1e-9)

@@ -1,5 +1,7 @@
 """Localisation networks: what they return, and how many weights they have."""
 
+import copy
+
 import onnxruntime
 import pytest
 import torch
@@ -165,3 +167,47 @@ def test_the_state_dict_is_that_of_pytorchs_layers():
     assert list(st.ConvLocaliser(1).state_dict()) == [
         f"{i}.{kind}" for i in (0, 2, 4, 6, 10) for kind in ("weight", "bias")
     ]
+
+
+def mirrored(localiser):
+    """The same network for images that are turned by half: kernels, and the map that the last layer reads, turned."""
+    mirror = copy.deepcopy(localiser)
+    for layer in mirror:
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.data.flip(-1, -2)
+        elif isinstance(layer, nn.Linear):
+            layer.weight.data = layer.weight.data.unflatten(1, (-1, 4, 4)).flip(-1, -2).flatten(1)
+    return mirror
+
+
+@pytest.mark.parametrize("size", [(9, 17), (25, 33), (1, 41)], ids=str)
+def test_conv_localiser_has_no_side_at_sizes_of_a_multiple_of_8_and_1(size):
+    localiser, image = st.ConvLocaliser(2, width=2).double(), torch.rand(2, 2, *size, dtype=torch.float64)
+    torch.testing.assert_close(mirrored(localiser)(image.flip(-1, -2)), localiser(image), rtol=0, atol=1e-14)
+
+
+FAMILIES = [
+    *(st.Translation(), st.Attention(), st.Rigid(), st.Similarity(), st.Affine(), st.Projective()),
+    *(st.ThinPlateSpline((3, 3)), st.BSpline((3, 3)), st.Displacement((3, 3)), st.Velocity((3, 3))),
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
+def test_training_on_mirrored_images_is_the_mirrored_training(family):
+    """Objects lie to the upper left, or to the lower right, and are to be brought to the middle."""
+    torch.manual_seed(0)
+    size, goal = (17, 17), torch.zeros(1, 1, 17, 17, dtype=torch.float64)
+    goal[..., 6:11, 6:11] = 1
+    images = torch.cat([goal.roll((-dy, -dx), (-2, -1)) for dy in (1, 2, 3) for dx in (2, 4)])
+    localiser = st.ConvLocaliser(1, width=2)
+    ends = []
+    for network, seen in ((localiser, images), (mirrored(localiser), images.flip(-1, -2))):
+        model = st.SpatialTransformer(network, family, size, padding="border").double()
+        optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+        for _ in range(8):
+            optimiser.zero_grad()
+            (model(seen) - goal).square().mean().backward()
+            optimiser.step()
+        ends.append(model(seen).detach())
+    assert (ends[0] - images).abs().max() > 0.01  # it has moved
+    torch.testing.assert_close(ends[1].flip(-1, -2), ends[0], rtol=0, atol=1e-7)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spatial_transformer import record_thetas
+from spatial_transformer import ParallelTransformers, SpatialTransformer, record_thetas
+from spatial_transformer.families import Family
 from spatial_transformer.guards import CollapseMonitor
 
 from ..training.process import is_first_process
@@ -22,7 +23,8 @@ class CollapseWatch:
     """Feeds what the transformers of a network predict for the same few images to a `CollapseMonitor` each.
 
     A sign of a transformer is told once in a run, in the terminal, and kept in `told`. The network is looked at in
-    evaluation mode and left as it was.
+    evaluation mode and left as it was. Before the first step theta must be where the transformer begins, whatever has
+    initialised the network. Pixels are those of the images.
 
     Args:
         label: of the model, for the terminal.
@@ -46,10 +48,14 @@ class CollapseWatch:
             network.eval()(self.images.to(next(network.parameters()).device))
             network.train(was_training)
         for name, (theta,) in thetas.items():
-            family = network.get_submodule(name).family
-            for which, own in _apart(name, theta):
-                monitor = self._monitors.setdefault(which, CollapseMonitor(family, constant_patience=PATIENCE))  # type: ignore[arg-type]
-                self._tell(step, which, monitor, own)
+            for which, own, start in _apart(name, theta, network.get_submodule(name)):
+                if which not in self._monitors:
+                    family = network.get_submodule(name).family
+                    self._monitors[which] = self._monitor(family, start if step == 0 else None)  # type: ignore[arg-type]
+                self._tell(step, which, self._monitors[which], own)
+
+    def _monitor(self, family: Family, start: Tensor | None) -> CollapseMonitor:
+        return CollapseMonitor(family, constant_patience=PATIENCE, size=self.images.shape[2:], start=start)
 
     def _tell(self, step: int, transformer: str, monitor: CollapseMonitor, theta: Tensor) -> None:
         with warnings.catch_warnings(record=True) as caught:
@@ -70,12 +76,15 @@ class CollapseWatch:
         self.told = list(state["told"])
 
 
-def _apart(name: str, theta: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """The (N, P) theta of each transformer of (N, P), or of (N, K, P) that stand side by side."""
-    if theta.ndim == 2:
-        yield name, theta
+def _apart(name: str, theta: Tensor, module: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """The (N, P) theta of each transformer and its (P,) start, of one or of several that stand side by side."""
+    if isinstance(module, ParallelTransformers):
+        starts = torch.cat([regression.start for regression in module.regressions])  # type: ignore[misc]  # (K, P)
+        for k, (one, start) in enumerate(zip(theta.unbind(1), starts, strict=True), start=1):
+            yield f"{name} {k}", one, start
     else:
-        yield from ((f"{name} {k}", one) for k, one in enumerate(theta.unbind(1), start=1))
+        assert isinstance(module, SpatialTransformer)
+        yield name, theta, module.regression.start
 
 
 def _sign(text: str) -> str:

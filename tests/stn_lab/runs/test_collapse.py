@@ -48,6 +48,41 @@ def test_a_theta_that_ignores_the_image_is_told_once_for_each_transformer(make, 
     assert resumed.told == watch.told
 
 
+@pytest.mark.parametrize(("make", "names"), [(single, ["0"]), (pair, ["0 1", "0 2"])])
+def test_a_start_that_an_initialiser_has_overwritten_is_told_before_the_first_step(make, names):
+    net = make()
+    net(IMAGES)
+    untouched, resumed, watch = (CollapseWatch("", IMAGES) for _ in range(3))
+    untouched.look(0, net)
+    torch.nn.init.constant_(
+        next(p for name, p in net.named_parameters() if name.endswith("bias") and "regr" in name), 0.5
+    )
+    watch.look(0, net)
+    resumed.look(EVERY, net)  # where training goes on, theta is anywhere
+    assert untouched.told == resumed.told == []
+    assert [(entry["transformer"], entry["text"].partition(":")[0]) for entry in watch.told] == [
+        (name, "not the start") for name in names
+    ]
+
+
+class Brightness(nn.Module):
+    out_features = 1
+
+    def forward(self, images):
+        return images.mean(dim=(1, 2, 3))[:, None]
+
+
+@pytest.mark.parametrize(("length", "told"), [(16, ["ignores the image"]), (160, [])])
+def test_pixels_are_those_of_the_images(length, told):
+    net = nn.Sequential(st.SpatialTransformer(Brightness(), st.Translation(), size=(4, 4)))
+    with torch.no_grad():
+        net[0].regression.weight[:, 0] = 0.01  # half-widths: a twelfth of a pixel of 16, eight tenths of one of 160
+    watch = CollapseWatch("", torch.tensor([-1.0, 1.0])[:, None, None, None].expand(2, 1, length, length))
+    for look in range(1, 1 + PATIENCE):
+        watch.look(look * EVERY, net)
+    assert [entry["text"].partition(":")[0] for entry in watch.told] == told
+
+
 def test_looking_changes_nothing_of_the_network_and_draws_no_numbers():
     net = single()
     net(IMAGES)  # gives the lazy layer its shape
