@@ -25,10 +25,10 @@ CURES = {
     "zoom-out": "the sampled area is above {largest_area:.0%} of the image for {share:.0%} of the batch: the picture "
     "shrinks into a corner of the output. If inputs are normalised, fill with what black has become, "
     "`padding=guards.normalised_padding(mean, std)`; else lower `localiser_lr_scale` or add `guards.area_penalty`.",
-    "constant theta": "theta has been the same for every image for {constant_patience} steps: the transformer does not "
+    "constant theta": "theta has been the same for every image for {constant_patience} looks: the transformer does not "
     "look at its input. Raise `localiser_lr_scale`, check that the localiser is in the optimiser and that its "
     "activations are not all zero, or drop penalties on theta.",
-    "ignores the image": "for {constant_patience} steps theta has hardly told one image from the other: what is "
+    "ignores the image": "for {constant_patience} looks theta has hardly told one image from the other: what is "
     "sampled differs by {spread:.2g} pixels over the batch, which is less than {smallest_spread:g} and moves no pixel "
     "of the output. Raise the learning rate of the localiser, `localiser_lr_scale=1` in `parameter_groups` or more, "
     "train for longer, or loosen `bound` and penalties; if the object is always in one place, leave the transformer "

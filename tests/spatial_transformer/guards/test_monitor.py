@@ -133,7 +133,7 @@ def test_a_theta_that_hardly_tells_images_apart_ignores_them(spread, says):
     messages = feed(monitor, hardly(spread), 30)
     assert len(messages) == says  # and once
     if says:
-        assert messages[0].startswith("ignores the image: for 20 steps")
+        assert messages[0].startswith("ignores the image: for 20 looks")
         assert "differs by 0.2 pixels over the batch" in messages[0]
         assert "`localiser_lr_scale=1` in `parameter_groups`" in messages[0]
 

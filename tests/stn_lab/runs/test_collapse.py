@@ -41,6 +41,7 @@ def test_a_theta_that_ignores_the_image_is_told_once_for_each_transformer(make, 
     assert [
         line.startswith(f"st-cnn: step 20, {n}: constant theta: theta") for n, line in zip(names, lines, strict=True)
     ]
+    assert all(f"for {PATIENCE} looks" in line for line in lines)
     resumed = CollapseWatch("st-cnn", IMAGES)
     resumed.load_state_dict(watch.state_dict())
     for look in range(PATIENCE):
