@@ -1,6 +1,7 @@
 """What the README says is true: its code runs, its table is the one in results/, its links lead somewhere."""
 
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -31,6 +32,28 @@ def test_the_tables_are_those_in_results(monkeypatch):
     paper = README.split(tables.PAPER_BEGIN)[1].split(tables.PAPER_END)[0]
     assert "| ST-CNN-Aff |" in paper
     assert paper == tables.paper()
+
+
+def test_the_page_of_learning_rates_is_the_one_of_results():
+    spec = importlib.util.spec_from_file_location("defaults_tool", ROOT / "tools" / "defaults.py")
+    sys.modules["defaults_tool"] = tool = importlib.util.module_from_spec(spec)  # where dataclasses look
+    spec.loader.exec_module(tool)
+    sys.modules.pop("defaults_tool")
+    page = (ROOT / "docs" / "defaults.md").read_text()
+    assert "| x 0.1 |" in page
+    assert page == tool.page()
+
+
+def test_the_table_of_the_colour_set_is_the_one_of_results():
+    page = (ROOT / "docs" / "own-images.md").read_text()
+    plain, looking = (
+        json.loads((ROOT / "results" / "own-images" / f"{model}--seed0.json").read_text())
+        for model in ("resnet", "st-resnet")
+    )
+    assert f"| `resnet` | **{plain['error_percent']:.2f}** |" in page
+    error, iou = (looking["error_percent"], looking["standard_error"]), looking["box_overlap_mean"]
+    assert f"| `st-resnet` | {error[0]:.2f} ± {error[1]:.2f} | 16 x 16 | {iou:.2f} |" in page
+    assert f"| {looking['boxes_found_percent']:.1f} % |" in page
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/index.md", "docs/conventions.md"])

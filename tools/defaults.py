@@ -113,14 +113,18 @@ def spread(task: Any, network: Any) -> float:
     return float((points.std(dim=0) * half).square().sum(dim=-1).mean().sqrt())
 
 
-def write_page() -> None:
+def page() -> str:
     """docs/defaults.md, of what there is."""
     results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    sections = [section(name, kind, [r for r in results if r["kind"] == name]) for name, kind in kinds("").items()]
-    PAGE.write_text(HEAD + "\n".join(sections))
+    sections = [
+        section(kind, [result for result in results if result["kind"] == name])
+        for name, kind in kinds("").items()
+        if any(result["kind"] == name for result in results)
+    ]
+    return HEAD + "\n".join(sections)
 
 
-def section(name: str, kind: Kind, results: list[dict[str, Any]]) -> str:
+def section(kind: Kind, results: list[dict[str, Any]]) -> str:
     lines = [
         f"## {kind.title[0].upper()}{kind.title[1:]}\n",
         f"`{kind.model}`, {kind.family}, batches of {kind.batch_size}. Error on the test images in %, mean of the "
@@ -130,13 +134,14 @@ def section(name: str, kind: Kind, results: list[dict[str, Any]]) -> str:
     ]
     for steps, lr in product(kind.steps, RATES):
         row = [[r for r in results if (r["planned_steps"], r["lr"], r["scale"]) == (steps, lr, s)] for s in SCALES]
-        lines.append(f"| {steps:,} | {lr:g} | " + " | ".join(map(entry, row)) + " |")
+        if any(row):
+            lines.append(f"| {steps:,} | {lr:g} | " + " | ".join(map(entry, row)) + " |")
     return "\n".join(lines) + "\n"
 
 
 def entry(runs: list[dict[str, Any]]) -> str:
     if not runs:
-        return ""
+        return "not measured"
     error, apart = (statistics.mean(run[key] for run in runs) for key in ("error_percent", "spread"))
     return f"{error:.1f} ({apart:.1f})" + (" of one seed" if len(runs) == 1 else "")
 
@@ -165,8 +170,8 @@ def main() -> None:
                 except UserError as error:
                     sys.stderr.write(f"{name} is left out: {error}\n")
                     break
-                write_page()
-    write_page()
+                PAGE.write_text(page())
+    PAGE.write_text(page())
 
 
 if __name__ == "__main__":

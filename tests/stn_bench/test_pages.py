@@ -85,7 +85,10 @@ def test_ratios_are_theirs_over_ours(result):
 
 def test_goals_met_and_missed(result):
     values = {goal.words: (goal.measure(result), goal) for goal in goals(result)}
-    met = {words: goal.met(value) for words, (value, goal) in values.items()}
+    assert [words for words, (value, _) in values.items() if value is None] == [
+        "short calls and few channels, against torch: the worst of all cells"  # of which this result has none
+    ]
+    met = {words: goal.met(value) for words, (value, goal) in values.items() if value is not None}
     assert values["against torch, forward: geometric mean over the matrix"][0] == pytest.approx(6)
     assert values["memory of a matrix warp beyond outputs and gradients, per thread"][0] == pytest.approx(0.25)
     assert not met["against OpenCV, forward: the worst row"]
@@ -133,7 +136,8 @@ def test_the_readme_has_a_line_for_every_library(result):
     assert "| torch: `affine_grid` + `grid_sample` | 6x | 6x | 6x | 6x |" in text
     assert "| OpenCV | **▼ 0.5x** | **▼ 0.5x** | " in text
     assert "memcpy" not in text
-    assert f"{len(goals(result)) - 3} of {len(goals(result))}" in text
+    measured = [goal for goal in goals(result) if goal.measure(result) is not None]
+    assert f"{len(measured) - 3} of {len(goals(result))}" in text or f"{len(measured) - 3} of {len(measured)}" in text
 
 
 def test_the_cost_model_finds_the_numbers_behind_the_times(result):

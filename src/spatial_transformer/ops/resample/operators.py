@@ -386,7 +386,7 @@ def _differentiate(name: str, function: Any) -> None:
         at = next(i for i, argument in enumerate(inputs) if isinstance(argument, list | tuple | torch.Size))
         end = at + 1 + len(How._fields)
         # The dispatcher turns tuples into lists, of which plans cannot be made.
-        how = How(*(tuple(field) if isinstance(field, list) else field for field in inputs[at + 1 : end]))
+        how = How._make(tuple(field) if isinstance(field, list) else field for field in inputs[at + 1 : end])
         rest = _Rest(list(inputs[at]), how, *inputs[end:])
         ctx.others = len(inputs) - at
         function.setup_context(ctx, (*inputs[:at], rest), output)
