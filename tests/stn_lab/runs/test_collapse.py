@@ -74,7 +74,8 @@ class Brightness(nn.Module):
 
 
 @pytest.mark.parametrize(("length", "told"), [(16, ["ignores the image"]), (160, [])])
-def test_pixels_are_those_of_the_images(length, told):
+def test_pixels_are_those_of_the_images(length, told, monkeypatch):
+    monkeypatch.setattr(collapse, "PATIENCE", PATIENCE)
     net = nn.Sequential(st.SpatialTransformer(Brightness(), st.Translation(), size=(4, 4)))
     with torch.no_grad():
         net[0].regression.weight[:, 0] = 0.01  # half-widths: a twelfth of a pixel of 16, eight tenths of one of 160
