@@ -142,5 +142,5 @@ def test_a_view_is_what_the_network_behind_the_transformer_sees():
 
 
 def test_a_view_too_small_for_the_papers_convolutions_is_refused():
-    with pytest.raises(UserError, match=r"st-cnn needs a view of 28 pixels or more; got --view 20"):
+    with pytest.raises(UserError, match=r"st-cnn needs a view of 21 pixels or more; got --view 20"):
         build(ModelSpec.parse("st-cnn", "affine", view=20), DISTORTIONS["R"], filters=32)
