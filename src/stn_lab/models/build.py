@@ -67,7 +67,8 @@ def build(spec: ModelSpec, canvas: Canvas, *, filters: int, weights: Weights = "
         )
     if spec.network == "cnn" and spec.crop is not None and spec.crop < SMALLEST_VIEW:
         raise UserError(
-            f"{spec.label} needs a view of {SMALLEST_VIEW} pixels or more; got --view {spec.crop}; take an fcn or a resnet"
+            f"{spec.label} needs a view of {SMALLEST_VIEW} pixels or more; got --view {spec.crop}; "
+            "take an fcn or a resnet"
         )
     plain = "resnet" if spec.network == "resnet" else "cnn"
     first = max(4, filters // 4) if plain == "resnet" else filters
