@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from stn_bench import memory, passes, peers, plan, rows, run
+from stn_bench import command, memory, passes, peers, plan, rows, run
 from stn_bench.cold_start import FirstCall
 from stn_bench.memory import _use
 from stn_bench.result import Result
@@ -37,8 +37,8 @@ def refusal(capfd, *arguments):
 @pytest.fixture(autouse=True)
 def small_rows_and_as_many_threads_as_before(monkeypatch):
     before = torch.get_num_threads()
-    monkeypatch.setattr(rows, "MATRIX", tuple(row.small() for row in (MATRIX[0], MATRIX[5], MATRIX[6])))
-    monkeypatch.setattr(rows, "SHORT", tuple(row.small() for row in SHORT if row.warp == "tps")[:1])
+    monkeypatch.setattr(command, "MATRIX", tuple(row.small() for row in (MATRIX[0], MATRIX[5], MATRIX[6])))
+    monkeypatch.setattr(command, "SHORT", tuple(row.small() for row in SHORT if row.warp == "tps")[:1])
     monkeypatch.setattr(plan, "SECOND_ORDER", tuple(row.small() for row in SECOND_ORDER[:1]))
     monkeypatch.setattr(plan, "curves", lambda most: (MATRIX[0].small(),))
     yield
@@ -46,7 +46,7 @@ def small_rows_and_as_many_threads_as_before(monkeypatch):
 
 
 def test_a_benchmark_leaves_a_file_with_everything(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(rows, "MATRIX", (MATRIX[0].small(), MATRIX[6].small()))  # what every library can, but one
+    monkeypatch.setattr(command, "MATRIX", (MATRIX[0].small(), MATRIX[6].small()))  # what every library can, but one
     monkeypatch.setattr(run.memory, "MEASURED_PEERS", ("ours",))
     monkeypatch.setattr(run.cold_start, "measure", lambda: {"warm": FirstCall(1.0, 0.1, 0.2)})
     path = tmp_path / "result.json"
