@@ -96,7 +96,8 @@ def test_fake_tensors_pass_and_leave_nothing_behind(family, bounded):
     again_real = pickle.loads(pickle.dumps(faked.family))
     theta = testing.random_theta(family)
     for one in (faked.family, again_real):
-        assert torch.equal(one.grid(theta, (5, 4, 3)[: family.dims]), family.grid(theta, (5, 4, 3)[: family.dims]))
+        grids = [each.grid(theta, (5, 4, 3)[: family.dims]) for each in (one, family)]
+        torch.testing.assert_close(*grids, rtol=0, atol=1e-12)  # solving for a spline rounds as memory is aligned
     with torch.inference_mode():
         inferred = made(family, bounded)
         inferred(image)
