@@ -15,8 +15,8 @@ def parameter_groups(model: nn.Module, *, lr: float, localiser_lr_scale: float =
 
     The gradient that reaches a localiser is a sum over all pixels of the warped image; at a high learning rate it can
     throw theta off the image, from where no gradient comes back. At a low one theta does not learn to follow the image
-    before the network behind it has learnt to do without. `docs/defaults.md` has what was measured: with Adam the rate
-    of the other layers is right, or as good as any lower one.
+    before the network behind it has learnt to do without. `docs/defaults.md` has what was measured, with AdamW: the
+    rate of the other layers is best or as good on digits; where that rate is high already, a tenth may do.
 
     Args:
         model: a network with any number of `SpatialTransformer` and `ParallelTransformers` in it.
