@@ -18,7 +18,7 @@ class KeypointLocaliser(nn.Module):
     Four 3x3 convolutions with batch norm, of which two halve the map, give K maps. The softmax of each over all its
     places is where that feature is seen; its mean and its standard deviation along each axis are what is returned.
     Where something is thus reaches theta as a number that moves as it does, from the first step on, instead of having
-    to be learnt from a map: `docs/own-images.md` has the two localisers side by side.
+    to be learnt from a map. `docs/own-images.md` has what a network with it learnt.
 
     Args:
         in_channels: C of the input.

@@ -95,8 +95,7 @@ def _network(spec: ModelSpec, canvas: Canvas, width: int) -> DigitClassifier:
     classifier = CLASSIFIERS[spec.network]
     if spec.family is None:
         return DigitClassifier(classifier(canvas.channels, canvas.size, width, canvas.classes))
-    warped, pool = _output(spec, canvas)
-    seen = (warped[0] // 2, warped[1] // 2) if pool else warped
+    warped, seen, pool = _output(spec, canvas)
     transformer = _transformer(spec, canvas, warped)
     return DigitClassifier(
         classifier(canvas.channels * spec.transformers, seen, width, canvas.classes), transformer, pool
@@ -111,8 +110,7 @@ def _network_of_timm(spec: ModelSpec, canvas: Canvas, weights: Weights) -> Digit
         if spec.before is not None:
             _insert(classifier.network, spec, canvas)
         return DigitClassifier(classifier)
-    warped, pool = _output(spec, canvas)
-    seen = (warped[0] // 2, warped[1] // 2) if pool else warped
+    warped, seen, pool = _output(spec, canvas)
     classifier = backbone(name, canvas.channels * spec.transformers, seen, canvas.classes, weights)
     return DigitClassifier(classifier, _transformer(spec, canvas, warped), pool)
 
@@ -127,13 +125,15 @@ def _insert(network: nn.Module, spec: ModelSpec, canvas: Canvas) -> None:
         raise UserError(f"{spec.label}: no transformer can stand there. {error}") from error
 
 
-def _output(spec: ModelSpec, canvas: Canvas) -> tuple[tuple[int, int], bool]:
-    """The size of a transformer's output, and whether that is pooled."""
+def _output(spec: ModelSpec, canvas: Canvas) -> tuple[tuple[int, int], tuple[int, int], bool]:
+    """The size of a transformer's output, that of what the classifier sees of it, and whether it is pooled between."""
+    height, width = canvas.size
+    half = height // 2, width // 2
     if spec.crop is not None:
-        return (spec.crop, spec.crop), False
-    if spec.antialias and canvas.pool:
-        return (canvas.size[0] // 2, canvas.size[1] // 2), False
-    return canvas.size, canvas.pool
+        return (spec.crop, spec.crop), (spec.crop, spec.crop), False
+    if not canvas.pool:
+        return canvas.size, canvas.size, False
+    return (half, half, False) if spec.antialias else (canvas.size, half, True)
 
 
 def _transformer(
