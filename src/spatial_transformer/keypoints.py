@@ -26,7 +26,8 @@ class KeypointLocaliser(nn.Module):
         width: filters of the first convolution; K, the number of maps, is twice as many.
 
     Raises:
-        ValueError: `dims` is neither 2 nor 3.
+        ValueError: `dims` is neither 2 nor 3. While training, by PyTorch's batch norm: a single image of at most two
+            pixels along each axis, of which there is no variance.
 
     Source: the spatial softmax of Levine et al., End-to-End Training of Deep Visuomotor Policies (2016), section 4.2;
     the spreads are ours.
