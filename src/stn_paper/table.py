@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # this file is read before PyTorch is
     from stn_lab.digits.sets import Digits
     from stn_lab.tasks.scene import Splits
 
-BudgetName = Literal["smoke", "quick", "standard", "paper"]
+BudgetName = Literal["smoke", "quick", "standard", "paper", "modern"]
 BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
 
 # A few steps with scikit-learn's digits, to see that everything runs. What it measures means nothing.

@@ -82,6 +82,7 @@ class Experiment:
         """
         earlier: dict[str, Any] = {
             "patience": 0,
+            "label_smoothing": 0.0,
             "looks": 1,
             "transformers": 1,
             "weights": PRETRAINED,

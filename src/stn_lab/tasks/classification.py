@@ -21,12 +21,19 @@ class Classification(Task):
 
     The network returns logits, (N, classes), or (N, places, classes) where there are several answers, such as the
     digits of a house number. Their cross-entropies are summed.
+
+    Attributes:
+        weights: (classes,) how much each class counts; None: all the same.
     """
+
+    weights: Tensor | None = None
 
     def figures(self, network: nn.Module, batch: Batch, done: float = 1.0) -> dict[str, Tensor]:
         images, labels = batch
         logits = network(images)
-        return {"loss": cross_entropy(logits, labels), "error": is_wrong(logits, labels).float().mean()}
+        smoothing = self.label_smoothing if network.training else 0.0
+        loss = cross_entropy(logits, labels, self.weights, smoothing)
+        return {"loss": loss, "error": is_wrong(logits, labels).float().mean()}
 
     def measure(self, network: nn.Module) -> dict[str, Any]:
         """Errors and sizes."""
@@ -77,9 +84,24 @@ class ImageClassification(Classification):
         return ""
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean over (N, classes) logits and (N,) labels; of (N, places, classes) and (N, places), sums over places."""
-    each = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none")
+def cross_entropy(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
+    """The mean over (N, classes) logits and (N,) labels; of (N, places, classes) and (N, places), sums over places.
+
+    Args:
+        logits: of every class.
+        labels: the classes that are right.
+        weights: (classes,) how much each class counts; None: all the same.
+        label_smoothing: the share of the answer that is spread over all classes.
+    """
+    each = F.cross_entropy(
+        logits.flatten(0, -2),
+        labels.flatten(),
+        None if weights is None else weights.to(logits),
+        reduction="none",
+        label_smoothing=label_smoothing,
+    )
     return each.sum() / len(labels)
 
 

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from ..images import Augmentation, ImageData, ImageSet, TrainingBatches, skipped_lines
 from ..poses import Pose, PoseSource, pose_of_boxes
-from .classification import ImageClassification, is_wrong
+from .classification import ImageClassification
 from .task import Batch, Draw
 
 
@@ -94,11 +93,3 @@ class OwnImages(ImageClassification):
             return None
         images = self.test.images
         return torch.cat([images.boxes[indices] for indices, _ in images.chunks()])  # without damaged images
-
-    def figures(self, network: nn.Module, batch: Batch, done: float = 1.0) -> dict[str, Tensor]:
-        if self.weights is None:
-            return super().figures(network, batch, done)
-        images, labels = batch
-        logits = network(images)
-        each = F.cross_entropy(logits, labels, self.weights.to(logits), reduction="none")
-        return {"loss": each.mean(), "error": is_wrong(logits, labels).float().mean()}

@@ -38,9 +38,11 @@ class Task(ABC):
 
     Attributes:
         monitored: which of the `figures` chooses the checkpoint that is kept; the lowest is best.
+        label_smoothing: as the budget has it, for tasks whose answers are classes.
     """
 
     monitored: Literal["error", "loss"] = "error"
+    label_smoothing: float = 0.0
 
     @abstractmethod
     def batches(self, draw: Draw, start: int) -> Iterator[Batch]:

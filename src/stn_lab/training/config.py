@@ -27,6 +27,8 @@ class Budget:
     """Of the optimiser; counts for little with AdamW and much with SGD, which the paper runs without on MNIST."""
     localiser_lr_scale: float = 1.0
     """Learning rate of the localisation network relative to the rest."""
+    label_smoothing: float = 0.0
+    """The share of a right answer that is spread over all classes while learning, 0.1 for instance."""
     filters: int = 64
     """Filters per layer of the plain CNN; the other networks are made as large as it."""
     validations: int = 20
@@ -46,6 +48,8 @@ class Budget:
             value = getattr(self, flag)
             if not 0 <= value < math.inf:
                 raise UserError(f"--{flag.replace('_', '-')} must be zero or more; got {value}")
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(f"--label-smoothing must be 0 or more and below 1; got {self.label_smoothing}")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed must be from 0 to {2**32 - 1}; got {self.seed}")
 

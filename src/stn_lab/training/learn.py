@@ -45,6 +45,7 @@ def learn(
     from .loop import Loop  # brings Lightning, which takes seconds to import
     from .machine import fabric_of
 
+    task.label_smoothing = budget.label_smoothing
     fabric = fabric_of(machine)
     fabric.launch()
     loop = Loop(task, network, folder, budget, fabric, watchers)
