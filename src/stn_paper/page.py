@@ -25,9 +25,10 @@ of the test set leaves open and what differs between seeds. The paper's number f
 🟢 as good as the paper's, or better, within two standard errors · 🟠 worse · ⚪ the paper has no number
 
 Budgets: *quick*, *standard* and *paper* take more and more steps, in most tables a fiftieth of the paper's, a tenth,
-and as many; how many stands below the numbers. *modern*: the same networks and images, learnt by a recipe of today. What the paper leaves open, and what is chosen here, stands at the head
-of each table's file in `src/stn_paper`. `stn reproduce TABLE --budget quick` runs what is missing and writes this page
-from the files in `results/`; `stn reproduce --page-only` writes it.
+and as many; how many stands below the numbers. *modern*: the same networks and images, learnt by a recipe of today.
+What the paper leaves open, and what is chosen here, stands at the head of each table's file in `src/stn_paper`.
+`stn reproduce TABLE --budget quick` runs what is missing and writes this page from the files in `results/`; `stn
+reproduce --page-only` writes it.
 """
 
 

@@ -82,6 +82,7 @@ AT_ONCE = [
     ["reproduce", "--page-only", "--results", "there-is-none"],
     ["train", "--data", "there-is-none"],
     ["train", "--patience", "-1"],
+    ["train", "--label-smoothing", "1"],
     ["train", "--transformers", "0"],
     ["train", "--model", "timm:resnet18"],
 ]
