@@ -20,6 +20,10 @@ VERBS = {
     "evaluate": Verb(
         "stn_lab.commands.evaluate", "Evaluate", "Measure the models of a run again, and write its report anew."
     ),
+    "predict": Verb(
+        "stn_lab.commands.predict", "Predict", "Say what images are of, and where a network looks in them."
+    ),
+    "rectify": Verb("stn_lab.commands.rectify", "Rectify", "Cut out of images what a transformer looks at."),
     "reproduce": Verb(
         "stn_paper.command",
         "Reproduce",

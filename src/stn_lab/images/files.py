@@ -56,14 +56,21 @@ def _headers(paths: Sequence[str]) -> list[Header | str]:
     return [_header(path) for path in paths]
 
 
-def _header(path: str) -> Header | str:
+def refused(path: str) -> str | None:
+    """Why a file is not to be opened at all, None if it may be tried."""
     if os.path.splitext(path)[1].lower() in FOREIGN:  # noqa: PTH122  (a Path costs more than the rest of this line)
         return "a format that Pillow cannot read; save it as PNG or JPEG"
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  (a pipe would wait for ever)
         return "no file"
+    return None
+
+
+def _header(path: str) -> Header | str:
+    if reason := refused(path):
+        return reason
     try:
         with opened(path) as image:
-            width, height = _upright_size(image)
+            width, height = upright_size(image)
             grey = is_grey(image)
             if not _ends_well(path, image):
                 width, height = upright(image).size  # decoded here, to see whether it can be
@@ -72,7 +79,7 @@ def _header(path: str) -> Header | str:
         return str(reason)
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
+def upright_size(image: Image.Image) -> tuple[int, int]:
     """Width and height of an opened image, from its header."""
     orientation = Image.Image.getexif(image).get(ORIENTATION)  # a PNG's own getexif would decode the pixels
     return image.size[::-1] if orientation in (5, 6, 7, 8) else image.size

@@ -109,3 +109,25 @@ class Preprocessing:
         inner = corners / np.asarray(sources).reshape(-1, 1, 2) * frames[:, None, 2:] + frames[:, None, :2]
         normalised = 2 * inner / np.array(self.size[::-1]) - 1
         return normalised.reshape(-1, 4).astype(np.float32)
+
+    def source_points(self, points: np.ndarray, decoded: np.ndarray, sources: np.ndarray) -> np.ndarray:
+        """Pixels of what the network sees to pixels of the upright images that were fitted in: what `boxes` undoes.
+
+        Args:
+            points: (N, ..., 2), x first, in pixels of `size`; 0 and the width are the outer edges.
+            decoded: (N, 2) widths and heights in which the images were fitted in.
+            sources: (N, 2) widths and heights of the images, larger where they were decoded at a fraction of that.
+
+        Returns:
+            (N, ..., 2), float64.
+
+        Example:
+            >>> narrow = Preprocessing((32, 32)).source_points(np.array([[[8.0, 0.0]]]), np.array([[16, 32]]),
+            ...     np.array([[160, 320]]))
+            >>> narrow.tolist()
+            [[[0.0, 0.0]]]
+        """
+        frames = np.array([self._frame((int(w), int(h))) for w, h in decoded], dtype=np.float64).reshape(-1, 4)
+        shape = (len(frames), *[1] * (points.ndim - 2), 2)
+        corner, extent = frames[:, :2].reshape(shape), frames[:, 2:].reshape(shape)
+        return (points - corner) / extent * sources.reshape(shape)

@@ -71,7 +71,10 @@ class DigitClassifier(nn.Module):
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
-        seen = images if self.transformer is None else self.transformer(images)
+        return self.classify(images if self.transformer is None else self.transformer(images))
+
+    def classify(self, seen: Tensor) -> Tensor:
+        """What a transformer hands over, (N, channels, side, side), of several (N, K, ...), to logits (N, classes)."""
         if isinstance(self.transformer, ParallelTransformers):
             seen = seen.flatten(1, 2)  # (N, K, channels, side, side) to (N, K channels, side, side)
         return self.classifier(self.pool(seen))
