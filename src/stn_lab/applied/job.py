@@ -84,6 +84,7 @@ class Job:
             UserError: `result` is there and not by this job; the job was begun with other settings; it is complete, but
                 there are other items now; `folder` cannot be written; or what `items` raises.
         """
+        made = not folder.exists()
         try:
             with _locked(folder):
                 about = _read(folder / ABOUT)
@@ -96,8 +97,12 @@ class Job:
                     _expect(result, about["settings"], json.loads(json.dumps(settings)))
                     known = _fingerprint(_lines(items())) if rank.is_first else None
                 job = cls._of(folder, result, about, known)
-        except OSError as error:
-            raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
+        except BaseException as error:
+            if made:
+                shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
+            raise
         if job.changed is not None and job.is_complete:
             raise UserError(
                 f"{result} is of {job.count:,} items, and now there are {job.changed:,}, not the same ones; remove it "
@@ -188,26 +193,22 @@ def _fingerprint(lines: Iterable[str]) -> tuple[int, str]:
 def _list(
     folder: Path, settings: Mapping[str, Any], items: Callable[[], Iterator[Any]], chunk_size: int
 ) -> dict[str, Any]:
-    """Write down what is to be done; nothing is left of it where that fails."""
+    """Write down what is to be done."""
     shutil.rmtree(folder / PARTS, ignore_errors=True)
-    try:
-        (folder / PARTS).mkdir()
-        with replacing(folder / ITEMS) as unfinished:
-            with unfinished.open("w", encoding="ascii") as file:
-                file.writelines(_lines(items()))
-            with unfinished.open(encoding="ascii") as file:
-                count, mark = _fingerprint(file)
-        about = {"settings": dict(settings), "count": count, "chunk_size": chunk_size, "fingerprint": mark}
-        write_json(folder / ABOUT, about)
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
+    (folder / PARTS).mkdir()
+    with replacing(folder / ITEMS) as unfinished:
+        with unfinished.open("w", encoding="ascii") as file:
+            file.writelines(_lines(items()))
+        with unfinished.open(encoding="ascii") as file:
+            count, mark = _fingerprint(file)
+    about = {"settings": dict(settings), "count": count, "chunk_size": chunk_size, "fingerprint": mark}
+    write_json(folder / ABOUT, about)
     return about
 
 
 def _expect(result: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     different = [
-        f"{key}: {then.get(key)} then, {now.get(key)} now" for key in then | now if then.get(key) != now.get(key)
+        f"{key}: {then.get(key)} then, {now.get(key)} now" for key in {**then, **now} if then.get(key) != now.get(key)
     ]
     if different:
         raise UserError(

@@ -74,8 +74,7 @@ def write_predictions(applied: Applied, images: Sequence[Path], output: Path) ->
         write_table(output, job.records(), applied.model.classes, applied.looker.theta_names())
         sys.stdout.write(f"{tally.lines(str(listed))}{output}: {tally.whole:,} images\n")
 
-    work(job, applied.rank, "predict", "images", Stages(applied.reader.read, applied.look, keep))
-    job.finish(merge)
+    work(job, applied.rank, "predict", "images", Stages(applied.reader.read, applied.look, keep), merge)
 
 
 def _items(images: Sequence[Path]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """How far some work is, and how long it will still take: a line that is written over, or one now and then in a file."""
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -25,9 +26,9 @@ class Progress:
         self._label, self._total, self._unit = label, total, unit
         self._before = self._done = before
         self._shown = shown
-        self._begun = time.monotonic()
-        self._last = -float("inf")
         self._is_terminal = sys.stderr.isatty()
+        self._begun = time.monotonic()
+        self._last = -math.inf if self._is_terminal else self._begun
 
     def __enter__(self) -> Self:
         return self

@@ -1,12 +1,13 @@
 """Which of several processes that share some work this is, as torchrun tells it."""
 
 import os
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ..errors import UserError
 
 
-class Rank(NamedTuple):
+@dataclass(frozen=True)
+class Rank:
     """One of the processes that share some work.
 
     Attributes:

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import UserError
 from ..images.catalogue import printable
 from ..images.decoding import Image, Unreadable
+from ..images.folders import is_image
 from .applied import Applied
 from .coco import Found, Picture, write_coco
 from .job import Chunk, Job
@@ -77,8 +78,9 @@ class Rectifier:
             def keep(chunk: Chunk, pictures: Pictures, answers: Answers | None) -> None:
                 job.done(chunk, self._keep(chunk, pictures, answers, pool))
 
-            work(job, applied.rank, "rectify", "images", Stages(self._read, applied.look, keep))
-        job.finish(lambda: self._merge(job))
+            work(
+                job, applied.rank, "rectify", "images", Stages(self._read, applied.look, keep), lambda: self._merge(job)
+            )
 
     def _items(self) -> Iterator[str]:
         found = in_order(images_below(self.folder, self.out))
@@ -109,16 +111,18 @@ class Rectifier:
         """(K, C, h, w) of one picture."""
         for k, crop in enumerate(crops, start=1):
             pixels = crop[0] if len(crop) == 1 else crop.transpose(1, 2, 0)
-            Image.fromarray(pixels).save(self._crop(record["path"], k if len(crops) > 1 else None), compress_level=1)
+            Image.fromarray(pixels).save(
+                self._crop(record["path"], k if len(crops) > 1 else None), "PNG", compress_level=1
+            )
 
     def _crop(self, item: str, number: int | None) -> Path:
-        return self.out / "crops" / named(item, ".png" if number is None else f".{number}.png")
+        return self.out / "crops" / crop_name(item, number)
 
     def _annotate(self, record: Record) -> None:
-        path = self.out / "annotated" / named(record["path"], ".jpg")
+        path = self.out / "annotated" / lengthened(record["path"], ".jpg")
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(Unreadable):  # it could be read a moment ago
-            annotate(read_upright(self._path(record["path"])), record["outlines"]).save(path, quality=90)
+            annotate(read_upright(self._path(record["path"])), record["outlines"]).save(path, "JPEG", quality=90)
 
     def _merge(self, job: Job) -> None:
         tally = Tally.of(job.records())
@@ -145,7 +149,8 @@ class Rectifier:
             )
             for k, outline in enumerate(record["outlines"], start=1)
         ]
-        return Picture(valid(record["path"]), *record["size"], found)
+        width, height = record["size"]
+        return Picture(valid(record["path"]), width, height, found)
 
     def _cells(self, records: Iterable[Record]) -> Iterator[Cell]:
         for record in records:
@@ -170,11 +175,24 @@ def check_free(out: Path) -> None:
         raise UserError(f"{out} holds something else already; name another folder")
 
 
-def named(item: str, ending: str) -> str:
-    """A path with one ending more, so that no two become one; names that get too long are cut and numbered.
+def crop_name(item: str, number: int | None) -> str:
+    """Where the crop of a picture goes, of several that of a number; no two pictures have the same.
 
     Example:
-        >>> named("cats/1.jpg", ".png")
+        >>> crop_name("cats/1.png", None), crop_name("cats/1.jpg", None), crop_name("cats/1.jpg", 2)
+        ('cats/1.png', 'cats/1.jpg.png', 'cats/1.jpg.2.png')
+    """
+    if number is not None:
+        return lengthened(item, f".{number}.png")
+    stem, ending = os.path.splitext(item)  # noqa: PTH122
+    return item if ending == ".png" and not is_image(os.path.basename(stem)) else lengthened(item, ".png")  # noqa: PTH119
+
+
+def lengthened(item: str, ending: str) -> str:
+    """A path with one ending more; a name that gets too long is cut, and told from others by a number.
+
+    Example:
+        >>> lengthened("cats/1.jpg", ".png")
         'cats/1.jpg.png'
     """
     folder, name = os.path.split(item)

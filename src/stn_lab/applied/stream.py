@@ -90,7 +90,7 @@ def in_chunks(items: Iterable[Any], size: int) -> Iterator[Chunk]:
         number += 1
 
 
-def work(job: Job, rank: Rank, label: str, unit: str, stages: Stages[Read, Found]) -> None:
+def work(job: Job, rank: Rank, label: str, unit: str, stages: Stages[Read, Found], merge: Callable[[], None]) -> None:
     """Do what a process has to do of a job, and say how far it is; the first process speaks.
 
     Args:
@@ -99,6 +99,10 @@ def work(job: Job, rank: Rank, label: str, unit: str, stages: Stages[Read, Found
         label: names the work.
         unit: what is counted: "images".
         stages: what is done with a chunk; `write` is to call `job.done`.
+        merge: writes the result, when all of the job is done; see `Job.finish`.
+
+    Raises:
+        UserError: what `merge` refuses.
     """
     share = job.share(rank)
     total = job.items_in(share)
@@ -110,6 +114,7 @@ def work(job: Job, rank: Rank, label: str, unit: str, stages: Stages[Read, Found
     except KeyboardInterrupt:
         sys.stderr.write(f"{label} stopped; the same command goes on from there\n")
         sys.exit(130)
+    job.finish(merge)
     if rank.is_first and total:
         sys.stdout.write(f"{total:,} {unit}: {seconds.line(total)}\n")
 
