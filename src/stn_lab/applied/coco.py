@@ -113,7 +113,7 @@ def clipped(points: Sequence[Point], width: float, height: float) -> list[Point]
 
     Example:
         >>> clipped([(-2, 0), (2, 0), (2, 2), (-2, 2)], 8, 8)
-        [(2, 0), (2, 2), (0, 2.0), (0, 0.0)]
+        [(0, 0.0), (2, 0), (2, 2), (0, 2.0)]
     """
     inside = list(points)
     for axis, limit, sign in ((0, 0, 1), (0, width, -1), (1, 0, 1), (1, height, -1)):
