@@ -38,7 +38,8 @@ def inputs(family, seed):
 
 def onnx(program, *inputs):
     """What ONNX's runtime makes of an exported program."""
-    session = onnxruntime.InferenceSession(torch.onnx.export(program, verbose=False).model_proto.SerializeToString())
+    model = torch.onnx.export(program, verbose=False, optimize=False)  # optimising takes as long as all else
+    session = onnxruntime.InferenceSession(model.model_proto.SerializeToString())
     names = [one.name for one in session.get_inputs()]
     return torch.from_numpy(session.run(None, dict(zip(names, [value.numpy() for value in inputs], strict=True)))[0])
 
