@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class How(NamedTuple):
     convention: int = OURS
 
     @classmethod
-    def of(cls, table: Sequence[float], margin: Sequence[int], padding: Sequence[int], *numbers: float) -> "How":
+    def of(cls, table: Sequence[float], margin: Sequence[int], padding: Sequence[int], *numbers: Any) -> "How":
         """From lists, which the dispatcher makes of tuples: this one can be hashed."""
         return cls(tuple(table), tuple(margin), tuple(padding), *numbers)
 
