@@ -1,6 +1,6 @@
 """Spatial Transformer Networks: differentiable warps that a network predicts for its own input."""
 
-from . import backends, converters, guards, kernels, measures
+from . import backends, compat, converters, guards, kernels, measures
 from .coordinates import (
     from_align_corners,
     normalised_to_pixel,
@@ -68,6 +68,7 @@ __all__ = [
     "Velocity",
     "Verdict",
     "backends",
+    "compat",
     "converters",
     "feature_start",
     "fit_points",

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ..parallel import parallel_for
 from . import cells, compiled, loops, regions, strips
-from .how import How
+from .how import OURS, How
 from .job import APART, LINEAR, POINTS, PROJECTIVE, Job, write_addresses
 from .layout import empty, in_huge_pages, lie_apart, readable
 from .variant import CELLS, PACKED, PIXELS, PLANES, Variant
@@ -327,6 +327,8 @@ def _plan(
         shift=shift,
         fill=how.fill,
         rounding=how.roundings(size)[::-1],
+        lowest=how.lowest[::-1],
+        instead=how.instead[::-1],
         table=table.data_ptr(),
     )
     writes_all = variant.layout == PACKED or (variant.layout == CELLS and not any(how.padding))
@@ -356,6 +358,7 @@ def _variant(
         large=large,
         dims=len(size),
         taps=how.taps,
+        foreign=how.convention != OURS,
         kind=kind,
         directional=directional,
         sides=how.sides(order),

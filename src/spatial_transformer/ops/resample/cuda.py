@@ -14,7 +14,7 @@ import triton
 from torch import Tensor
 
 from . import triton_kernels
-from .how import How
+from .how import OURS, How
 from .layout import empty
 
 # Samples of a program, and how many channels it holds at once.
@@ -98,6 +98,7 @@ def _run(
     how: How,
     **own: Tensor | int | None,
 ) -> None:
+    assert how.convention == OURS, "`compat` hands tensors on a GPU to PyTorch"
     flat = samples.flatten(2)  # (M, C, K)
     if flat.shape[2] * len(source) == 0:
         return

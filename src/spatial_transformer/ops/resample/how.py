@@ -1,8 +1,9 @@
 """How an image is read: everything about a sampling but the tensors."""
 
 import functools
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,10 +12,15 @@ from torch import Tensor
 
 from ...boundary import fill_value
 from ...compiling import constant_when_compiled
+from ...coordinates import axis_to_pixel
 from ...kernels import Kernel
 
 # In the order of the numbers that the compiled kernels know them by; a number to fill with counts as "zeros".
 RULES = ("zeros", "border", "reflection", "wrap")
+
+# Where -1 and +1 lie and how positions are rounded: as in this library, or as PyTorch's `grid_sample` does it with
+# `align_corners` False (outer edges) and True (centres of the border pixels).
+OURS, TORCH_EDGES, TORCH_CENTRES = range(3)
 
 MOST_TAPS = 6**3  # of a sample, that compiled kernels have room for: those of the largest B-spline in a volume
 
@@ -29,6 +35,9 @@ class How(NamedTuple):
         fill: what stands outside along the axes that are filled.
         rounding: how far off a position may be, in pixels for each pixel of an axis; what is nearer to the end of a
             cell is on it.
+        convention: `OURS`, `TORCH_EDGES` or `TORCH_CENTRES`. In PyTorch's, where cells meet a derivative is that of the
+            cell to the right, ties of the nearest pixel go to the even one, and a linear kernel has no slope where
+            `"border"` has clipped a position. Points only, without margins and rounding.
     """
 
     table: Sequence[float]
@@ -36,9 +45,10 @@ class How(NamedTuple):
     padding: Sequence[int]
     fill: float
     rounding: float = 0.0
+    convention: int = OURS
 
     @classmethod
-    def of(cls, table: Sequence[float], margin: Sequence[int], padding: Sequence[int], *numbers: float) -> "How":
+    def of(cls, table: Sequence[float], margin: Sequence[int], padding: Sequence[int], *numbers: Any) -> "How":
         """From lists, which the dispatcher makes of tuples: this one can be hashed."""
         return cls(tuple(table), tuple(margin), tuple(padding), *numbers)
 
@@ -60,6 +70,8 @@ class How(NamedTuple):
         """
         if self.taps == 1:
             return int(order == 0)
+        if self.convention != OURS:
+            return 1
         smoothness = _smoothness(tuple(self.table))
         if order <= smoothness:
             return 1
@@ -67,7 +79,9 @@ class How(NamedTuple):
 
     def weigh(self, position: Tensor, rounding: float, *, order: int) -> list[tuple[Tensor, Tensor]]:
         """What `Kernel.taps` returns for positions in pixels, right for derivatives up to an order."""
-        centre = (position.detach() + (rounding - self.low)).floor()
+        still = position.detach()
+        to_even = self.taps == 1 and self.convention != OURS
+        centre = still.round() if to_even else (still + (rounding - self.low)).floor()
         fraction = position - centre
         first, right = centre - (self.taps - 1) // 2, self._polynomials(fraction)
         pixels = [first + tap for tap in range(self.taps)]
@@ -87,8 +101,38 @@ class How(NamedTuple):
         # A constant weight is written so that it has a gradient of zero rather than none.
         return [functools.reduce(lambda sum_, c: sum_ * fraction + c, row[::-1], 0 * fraction) for row in rows]
 
+    def position(self, coordinate: Tensor, axis: int, length: int) -> Tensor:
+        """Where (...) normalised coordinates are in pixels, along an axis of so many without margins."""
+        if self.convention == OURS:
+            return axis_to_pixel(coordinate, length) + self.margin[axis]
+        edges = self.convention == TORCH_EDGES
+        position = (coordinate + 1) * (length / 2) - 0.5 if edges else (coordinate + 1) * ((length - 1) / 2)
+        return torch.where(position > self.lowest[axis], position, self.instead[axis])
+
+    @property
+    def lowest(self) -> tuple[float, ...]:
+        """In PyTorch's conventions: up to where, along each axis of the size, a position is taken for another one."""
+        return tuple(0.0 if clipped else -math.inf for clipped in self._clips)
+
+    @property
+    def instead(self) -> tuple[float, ...]:
+        """That other one: between two pixels that are read as the first one, where there is no slope; else nowhere."""
+        return tuple(-0.5 if clipped else math.nan for clipped in self._clips)
+
+    @property
+    def _clips(self) -> tuple[bool, ...]:
+        """Along each axis, whether positions are clipped, and not only the pixels that they touch."""
+        return tuple(self.taps == 2 and RULES[rule] == "border" for rule in self.padding)
+
     def to_pixels(self, size: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Scale and shift from normalised coordinates to pixels for each axis of an image with margins, x first."""
+        """Scale and shift from normalised coordinates to pixels for each axis of an image with margins, x first.
+
+        In PyTorch's conventions 1 is added to a coordinate before it is scaled.
+        """
+        if self.convention == TORCH_EDGES:
+            return tuple(n / 2 for n in size[::-1]), (-0.5,) * len(size)
+        if self.convention == TORCH_CENTRES:
+            return tuple((n - 1) / 2 for n in size[::-1]), (0.0,) * len(size)
         inner = [n - 2 * margin for n, margin in zip(size, self.margin, strict=True)]
         shift = [(n - 1) / 2 + margin for n, margin in zip(inner, self.margin, strict=True)]
         return tuple(n / 2 for n in inner[::-1]), tuple(shift[::-1])

@@ -43,6 +43,8 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("shift", F64, 3),
     ("fill", F64, 1),
     ("rounding", F64, 3),  # how far off a position may be, in pixels
+    ("lowest", F64, 3),  # in PyTorch's conventions: up to where a position is taken for another one
+    ("instead", F64, 3),  # and for which
     ("table", I64, 1),  # (derivative, tap, power of the fraction), float64
 )
 

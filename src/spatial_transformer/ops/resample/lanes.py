@@ -90,8 +90,15 @@ class Value:
         return self._two(other, "fadd", "", EXACT)
 
     def floor(self) -> "Value":
+        return self._whole("floor")
+
+    def round_to_even(self) -> "Value":
+        """The nearest whole number; of two the even one."""
+        return self._whole("roundeven")
+
+    def _whole(self, how: str) -> "Value":
         size = f"v{self.type.count}" if self.is_vector else ""
-        name, module = f"llvm.floor.{size}f{8 * _bytes(self.element)}", self.builder.module
+        name, module = f"llvm.{how}.{size}f{8 * _bytes(self.element)}", self.builder.module
         function = module.globals.get(name) or ir.Function(module, ir.FunctionType(self.type, [self.type]), name)
         return self._new(self.builder.call(function, [self.ir]))
 

@@ -33,7 +33,7 @@ from .how import How
 from .layout import empty
 
 _library = torch.library.Library("spatial_transformer", "DEF")
-_HOW = "float[] table, int[] margin, int[] padding, float fill, float rounding"
+_HOW = "float[] table, int[] margin, int[] padding, float fill, float rounding, int convention"
 _SOURCE = f"Tensor source, Tensor? direction, Tensor? index, SymInt[] target, {_HOW}"
 for schema in (
     f"pull(Tensor image, {_SOURCE}) -> Tensor",

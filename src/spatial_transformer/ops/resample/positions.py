@@ -210,6 +210,8 @@ class Positions:
 
     def _centre(self, position: Value, axis: int) -> Value:
         """The pixel from which fractions are counted."""
+        if self.variant.foreign and self.variant.taps == 1:
+            return position.round_to_even()
         if self.variant.taps == 1:  # what is half-way but for rounding belongs to the pixel behind
             return (position + (self.job.rounding[axis] + 0.5).to(position.element)).floor()
         return position.floor() if self.variant.taps % 2 == 0 else (position - 0.5).floor() + 1
@@ -222,10 +224,22 @@ class Positions:
         else:
             read = self.kernel.read(points.at(group.first * dims), group.length * dims, LANES * dims)
             places = [read.pick(range(axis, LANES * dims, dims)) for axis in range(dims)]
+        if self.variant.foreign:
+            return [self._as_torch(place, axis) for axis, place in enumerate(places)]
         return [
             place.times(scale.to(element)).plus(shift.to(element))
             for place, scale, shift in zip(places, job.scale, job.shift, strict=False)
         ]
+
+    def _as_torch(self, place: Value, axis: int) -> Value:
+        """A position as `grid_sample` rounds it, to be in the same cell; in images product and sum are fused."""
+        scale, shift, lowest, instead = (
+            field[axis].to(self.variant.element)
+            for field in (self.job.scale, self.job.shift, self.job.lowest, self.job.instead)
+        )
+        moved = place.plus(1)
+        position = moved * scale + shift if self.variant.dims == 2 else moved.times(scale).plus(shift)
+        return choose(position > lowest, position, instead)
 
 
 def _clamped(positions: list[Value]) -> tuple[list[Value], Value]:

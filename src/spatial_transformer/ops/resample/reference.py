@@ -34,6 +34,9 @@ Padding = tuple[str | float, ...]
 # From positions in pixels, and how far these are rounded, to the pixels that each touches and their weights.
 Weigh = Callable[[Tensor, float], list[tuple[Tensor, Tensor]]]
 
+# From normalised coordinates, the axis and its length without margins to positions in pixels.
+Locate = Callable[[Tensor, int, int], Tensor]
+
 
 class Tap(NamedTuple):
     """One pixel that a sample touches along an axis. Each field is (M | 1, 1, K)."""
@@ -66,7 +69,7 @@ def resample(image: Tensor, points: Tensor, *, kernel: Kernel, padding: Padding,
         fill = int(fill)  # labels never meet a float
     how = how_to_read(kernel, padding, margins)
     if how is None:
-        return _read(image, points, kernel.taps, margins, padding, fill, index, rounding).to(dtype)
+        return _read(image, points, kernel.taps, _locate(margins), margins, padding, fill, index, rounding).to(dtype)
     how = How(how.table, how.margin, how.padding, fill, rounding)
     return pull(image, points, how, index=index).to(dtype)
 
@@ -77,7 +80,7 @@ def pull(image: Tensor, points: Tensor, how: How, *, index: Tensor | None = None
 
     def read(order: int) -> Tensor:
         weigh = functools.partial(how.weigh, order=order)
-        return _read(image, points, weigh, how.margin, padding, how.fill, index, how.rounding)
+        return _read(image, points, weigh, how.position, how.margin, padding, how.fill, index, how.rounding)
 
     order = _order(points)
     values = read(order)
@@ -97,10 +100,15 @@ def _order(points: Tensor) -> int:
     return 2 if points.requires_grad or transformed else 0
 
 
+def _locate(margins: Sequence[int]) -> Locate:
+    return lambda coordinate, axis, length: axis_to_pixel(coordinate, length) + margins[axis]
+
+
 def _read(
     image: Tensor,
     points: Tensor,
     weigh: Weigh,
+    locate: Locate,
     margins: Sequence[int],
     padding: Padding,
     fill: float,
@@ -112,7 +120,7 @@ def _read(
     stride = 1
     for d in range(len(size)):  # the image's last axis is x, a point's first coordinate
         axis = len(size) - 1 - d
-        position = axis_to_pixel(points[:, None, :, d], size[axis]) + margins[axis]  # (M, 1, K)
+        position = locate(points[:, None, :, d], axis, size[axis])  # (M, 1, K)
         touched = weigh(position.nan_to_num(0).clamp(-FURTHEST, FURTHEST), rounding * size[axis])
         axes.append(list(_taps(touched, image.shape[2 + axis], stride, padding[axis])))
         stride *= image.shape[2 + axis] + 2

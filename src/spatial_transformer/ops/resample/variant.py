@@ -16,6 +16,7 @@ class Variant(NamedTuple):
         large: whether offsets within an image need 64 bits.
         dims: 2 or 3.
         taps: along an axis.
+        foreign: whether points are those of PyTorch's `grid_sample`.
         kind: where positions come from: POINTS, APART, LINEAR or PROJECTIVE.
         directional: whether weights are differentiated along a direction.
         sides: from how many cells a sample is read that lies where cells meet: 1 if the kernel is smooth enough for the
@@ -34,6 +35,7 @@ class Variant(NamedTuple):
     large: bool
     dims: int
     taps: int
+    foreign: bool
     kind: int
     directional: bool
     sides: int
