@@ -1,5 +1,9 @@
-"""docs/reference.md lists everything public, and nothing else; what the other pages speak of is there."""
+"""docs/reference.md says of everything public what its docstring says, and of nothing else; other pages' names are there.
 
+The page is plain Markdown: no code host knows the directives of a site's plugins.
+"""
+
+import importlib.util
 import inspect
 import operator
 import re
@@ -11,7 +15,11 @@ import spatial_transformer as st
 from spatial_transformer import families, testing
 
 ROOT = Path(__file__).parent.parent
-LISTED = re.findall(r"^::: spatial_transformer\.(\S+)$", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE)
+SPEC = importlib.util.spec_from_file_location("reference_tool", ROOT / "tools" / "reference.py")
+TOOL = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(TOOL)
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+LISTED = [name for names in TOOL.SECTIONS.values() for name in names]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # st.warp, st.converters.from_opencv: in prose and in examples
 MENTIONED = {name for page in PAGES for name in re.findall(r"\bst\.(\w+(?:\.\w+)*)", page.read_text())}
@@ -50,6 +58,56 @@ def test_a_module_counts_as_listed_with_all_its_names_only(monkeypatch):
     monkeypatch.setattr(st.converters, "__all__", [*st.converters.__all__, "from_elsewhere"])
     monkeypatch.setattr(st.converters, "from_elsewhere", st.warp, raising=False)
     assert not is_listed("converters")
+
+
+def test_the_page_is_the_one_of_the_docstrings():
+    assert REFERENCE == TOOL.page()  # `make reference` writes it
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_what_is_listed_has_a_heading(name):
+    assert re.search(rf"^### {re.escape(name)}$", REFERENCE, re.MULTILINE)
+
+
+def test_methods_and_the_names_of_modules_have_headings_too():
+    for name in ("Family.region", "guards.CollapseMonitor", "converters.from_opencv", "kernels.Gaussian"):
+        assert re.search(rf"^####+ {re.escape(name)}$", REFERENCE, re.MULTILINE)
+
+
+def test_no_page_shows_a_directive_where_it_is_not_built():
+    assert [page.name for page in PAGES if re.search(r"^:::", page.read_text(), re.MULTILINE)] == []
+
+
+class Documented:
+    """What it is.
+
+    Args:
+        length: in pixels,
+            of something.
+        *names: others.
+
+    Example:
+        >>> 1 + 1
+        2
+
+    More.
+    """
+
+    def __init__(self, length: "int | None" = None, *names: str, wide: bool = False) -> None: ...
+
+    @property
+    def half(self) -> float:
+        """Of the length."""
+
+
+def test_a_docstring_becomes_markdown():
+    blocks = list(TOOL._docstring(Documented))
+    assert blocks[:3] == ["What it is.", "**Arguments**", "- `length`: in pixels, of something.\n- `*names`: others."]
+    assert blocks[3:] == ["```pycon\n>>> 1 + 1\n2\n```", "More."]
+    written = "\n".join(TOOL._described(st.Kernel, "Kernel", 3))
+    assert "#### Kernel.weight\n```python\nweight(" in written
+    signature = TOOL._signature(TOOL._function(Documented.__init__), "Documented", skip=1)
+    assert signature == "Documented(length: 'int | None' = None, *names: str, wide: bool = False)"
 
 
 def test_tables_of_pages_hold_no_escaped_line_breaks():

@@ -20,6 +20,9 @@ VERBS = {
     "evaluate": Verb(
         "stn_lab.commands.evaluate", "Evaluate", "Measure the models of a run again, and write its report anew."
     ),
+    "demo": Verb(
+        "stn_lab.commands.demo", "Demo", "Show a trained model on a page of this machine, to be tried on any image."
+    ),
     "reproduce": Verb(
         "stn_paper.command",
         "Reproduce",
