@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,12 +33,21 @@ from stn_lab.demo.view import scene
 from stn_lab.files import write_json
 from stn_lab.training.provenance import provenance
 
+PATIENCE = 120  # seconds for an answer
 CLOSE = 1e-4  # of probabilities: those of another process, with other threads beside it
 
 
+class Served(NamedTuple):
+    """A page: where it is, its process, and the file of what that complains about."""
+
+    address: str
+    process: subprocess.Popen[str]
+    complaints: Path
+
+
 @contextmanager
-def served(run: Path, program: Sequence[str] = ("-m", "stn_lab.cli")) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The page of a run in a process of its own; gives its address and the process.
+def served(run: Path, program: Sequence[str] = ("-m", "stn_lab.cli")) -> Iterator[Served]:
+    """The page of a run in a process of its own.
 
     Args:
         run: its folder.
@@ -47,14 +57,15 @@ def served(run: Path, program: Sequence[str] = ("-m", "stn_lab.cli")) -> Iterato
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, *program, "demo", str(run), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        (address,) = re.findall(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-        yield address, process
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+    with TemporaryDirectory() as folder, (Path(folder) / "complaints.txt").open("w") as complaints:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True)
+        try:
+            assert process.stdout is not None
+            (address,) = re.findall(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+            yield Served(address, process, Path(complaints.name))
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
 
 
 class Visitor(threading.Thread):
@@ -81,7 +92,7 @@ class Visitor(threading.Thread):
     def run(self) -> None:
         """Bring an image, move the sliders three times, bring another, ..."""
         try:
-            client = Client(self.address, verbose=False, download_files=False)
+            client = Client(self.address, verbose=False, download_files=False, httpx_kwargs={"timeout": PATIENCE})
             while time.monotonic() < self.until and (self.calls is None or len(self.seconds) < self.calls):
                 path = self.random.choice(self.files)
                 client.predict(handle_file(str(path)), api_name="/upload")
@@ -140,7 +151,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     about = exhibit(options.run, None)
-    with served(options.run) as (address, _):
+    with served(options.run) as (address, *_):
         visitors = visit(address, about, options.clients, options.seconds)
     each = np.array([took for visitor in visitors for took in visitor.seconds])
     wrong = [line for visitor in visitors for line in visitor.wrong]

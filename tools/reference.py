@@ -1,6 +1,7 @@
 """Write docs/reference.md from the docstrings: plain Markdown, which reads the same on a code host and on the site."""
 
 import ast
+import dataclasses
 import inspect
 import operator
 import re
@@ -73,6 +74,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Testing your own family": ("testing",),
 }
 
+LISTED = {name for names in SECTIONS.values() for name in names}
+
 # How the sections of a docstring are headed on the page.
 PARTS = {
     "Args:": "Arguments",
@@ -104,6 +107,8 @@ def entry(name: str) -> Iterator[str]:
     yield f"### {name}"
     yield from _docstring(value)
     for inner in names_of(value):
+        if inner in LISTED:
+            continue
         yield from _described(getattr(value, inner), f"{name}.{inner}", 4)
 
 
@@ -131,6 +136,8 @@ def _described(value: Any, name: str, level: int) -> Iterator[str]:
     initialiser = next((vars(base)["__init__"] for base in value.__mro__ if _is_written("__init__", base)), None)
     if initialiser is not None:
         yield _code(_signature(_function(initialiser), value.__name__, skip=1))
+    elif fields := list(_fields(value)):
+        yield _code(f"{value.__name__}({', '.join(fields)})")
     yield from _docstring(value)
     for member, raw in vars(value).items():
         if member.startswith("_") or member in ("forward", "extra_repr"):
@@ -141,6 +148,18 @@ def _described(value: Any, name: str, level: int) -> Iterator[str]:
             if not isinstance(raw, property):
                 yield _code(_signature(_function(function), member, skip=0 if isinstance(raw, staticmethod) else 1))
             yield from _docstring(function)
+
+
+def _fields(value: type) -> Iterator[str]:
+    """Of a dataclass or a named tuple, as its constructor takes them."""
+    if not (dataclasses.is_dataclass(value) or issubclass(value, tuple)):
+        return
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(value))).body
+    assert isinstance(node, ast.ClassDef)
+    for line in node.body:
+        if isinstance(line, ast.AnnAssign) and "ClassVar" not in ast.unparse(line.annotation):
+            default = "" if line.value is None else f" = {ast.unparse(line.value)}"
+            yield f"{ast.unparse(line.target)}: {ast.unparse(line.annotation)}{default}"
 
 
 def _is_written(member: str, base: type) -> bool:

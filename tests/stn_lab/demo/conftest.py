@@ -118,5 +118,5 @@ def load_tool():
 @pytest.fixture(scope="session")
 def served(run, load_tool):
     """The address of the page of the run in colour, one for all tests."""
-    with load_tool.served(run("colour")) as (address, _):
+    with load_tool.served(run("colour")) as (address, *_):
         yield address

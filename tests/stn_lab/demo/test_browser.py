@@ -111,7 +111,7 @@ def test_nothing_sticks_out(served, visit, width):
 
 
 def test_a_network_without_a_transformer_has_one_answer(run, load_tool, browser):
-    with load_tool.served(run("plain")) as (address, _):
+    with load_tool.served(run("plain")) as (address, *_):
         tab = browser.new_page()
         tab.goto(address)
         tab.get_by_text("This model has no transformer").wait_for(timeout=PATIENCE)
@@ -122,7 +122,7 @@ def test_a_network_without_a_transformer_has_one_answer(run, load_tool, browser)
 
 
 def test_several_transformers_have_a_colour_each(run, load_tool, visit):
-    with load_tool.served(run("two")) as (address, _):
+    with load_tool.served(run("two")) as (address, *_):
         tab = visit(address)
         assert tab.locator("#region path").count() == 2
         strokes = [
