@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SOURCES := src tests tools
 
-.PHONY: demo test test-browser check format docs measure bench tables families gallery clean
+.PHONY: demo test test-browser check format docs measure bench tables families reference gallery clean
 
 demo: $(VENV)/.demo  ## train a network with and without a transformer, and make a page of it (3 minutes)
 	$(BIN)/stn train --data digits --distortion RTS --compare cnn,st-cnn --name demo --overwrite \
@@ -44,6 +44,9 @@ tables: $(VENV)/.dev  ## write the README's tables, docs/benchmarks.md and docs/
 
 families: $(VENV)/.dev  ## write the table in docs/families.md from its tests
 	$(BIN)/python tools/families.py
+
+reference: $(VENV)/.dev  ## write docs/reference.md from the docstrings
+	$(BIN)/python tools/reference.py
 
 gallery: $(VENV)/.dev  ## draw the pictures of docs/gallery.md
 	$(BIN)/python tools/gallery.py

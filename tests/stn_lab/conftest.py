@@ -1,11 +1,24 @@
-"""A stand-in for timm, which is not installed where these tests run."""
+"""What tests of the lab share: a browser, and a stand-in for timm, which is not installed where these tests run."""
 
 import importlib.machinery
+import shutil
 import sys
+from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 
 import pytest
 from torch import nn
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-quic",
+]
 
 CONFIG = {"mean": (0.5, 0.25, 0.75), "std": (0.5, 0.25, 0.5), "input_size": (3, 40, 40)}
 
@@ -44,3 +57,17 @@ def timm(monkeypatch):
     module.list_models = lambda pattern: ["little.a1"] if "little" in pattern else []
     monkeypatch.setitem(sys.modules, "timm", module)
     return calls
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """A headless Chromium, for tests that are marked so."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.fail("no Chromium found: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()

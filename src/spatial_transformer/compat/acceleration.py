@@ -30,8 +30,8 @@ def accelerate() -> Iterator[None]:
     It reaches `torch.nn.functional.grid_sample` and `affine_grid` under any name, imported before or after, and
     whatever is built on them, Kornia and torchvision for instance; on the thread, or in the asynchronous task, that
     opened the block. It does not reach what calls PyTorch's operators directly (`torch.grid_sampler_2d`,
-    `torch.ops.aten`, a name for `torch.grid_sampler` from before), programs that were compiled or exported, TorchScript,
-    C++ and other threads, such as those of `DataParallel` and the workers of a `DataLoader`.
+    `torch.ops.aten`, a name for `torch.grid_sampler` from before), programs that were compiled or exported,
+    TorchScript, C++ and other threads, such as those of `DataParallel` and the workers of a `DataLoader`.
 
     Example:
         >>> import torch

@@ -24,6 +24,9 @@ VERBS = {
         "stn_lab.commands.predict", "Predict", "Say what images are of, and where a network looks in them."
     ),
     "rectify": Verb("stn_lab.commands.rectify", "Rectify", "Cut out of images what a transformer looks at."),
+    "demo": Verb(
+        "stn_lab.commands.demo", "Demo", "Show a trained model on a page of this machine, to be tried on any image."
+    ),
     "reproduce": Verb(
         "stn_paper.command",
         "Reproduce",

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Unreadable(Exception):
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Image.Image]:
+def opened(path: str | BinaryIO) -> Iterator[Image.Image]:
     """An image whose header has been read.
 
     Raises:

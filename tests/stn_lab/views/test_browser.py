@@ -1,6 +1,5 @@
 """The page in a real browser: nothing is asked for from outside, nothing fails, nothing sticks out."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -8,17 +7,6 @@ import pytest
 from stn_lab.views.page import write_report
 
 pytestmark = pytest.mark.browser
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--headless",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-gpu",
-    "--disable-quic",
-]
 
 # Every picture of the page, those inside of SVG too; 0 for one that cannot be decoded.
 WIDTHS = """async () => {
@@ -32,19 +20,6 @@ WIDTHS = """async () => {
     });
     return Promise.all(decoded);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.fail("no Chromium found: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+"""What the pages of the site say in code is true: it runs, from top to bottom, as a reader would type it."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("quick-start", "your-network", "which-family", "faq", "migration", "index")
+TUTORIAL = (ROOT / "docs" / "from-the-tutorial.md").read_text()
+EXAMPLE = (ROOT / "examples" / "from_the_tutorial.py").read_text()
+
+
+def blocks(name):
+    """The pieces of Python of a page, each where it stands, so that an error names the line of the page."""
+    text = (ROOT / "docs" / f"{name}.md").read_text()
+    for found in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        yield "\n" * text.count("\n", 0, found.start(1)) + found[1]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_code_of_a_page_runs(name):
+    torch.manual_seed(0)
+    names = {"__name__": name}
+    code = list(blocks(name))
+    assert code
+    for block in code:
+        exec(compile(block, f"docs/{name}.md", "exec"), names)
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "index"])
+def test_a_page_shows_what_it_says_of_results(name):
+    assert any("assert " in block for block in blocks(name))
+
+
+def test_what_a_page_shows_of_an_example_is_in_it():
+    written = [line.strip() for line in EXAMPLE.splitlines()]
+    shown = [line for block in re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL) for line in block.splitlines()]
+    assert [line for line in shown if line.strip() not in (*written, "...")] == []
+    before, after, _ = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    assert len([line for line in before.splitlines() if line.strip() != "..."]) == 9
+    assert len(after.splitlines()) == 3
+
+
+def test_the_tutorials_network_and_ours_say_the_same():
+    done = subprocess.run([sys.executable, ROOT / "examples" / "from_the_tutorial.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    chances, warped = map(float, re.findall(r"by (\S+)$", done.stdout, re.MULTILINE))
+    assert chances <= 2e-7
+    assert warped <= 1e-12
+    for line in done.stdout.splitlines():
+        assert line.rpartition(" ")[0] in TUTORIAL
+
+
+def test_every_page_of_the_site_is_in_its_list():
+    listed = re.findall(
+        r"^  - [^:]+: (\S+\.md)$|^      - [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE
+    )
+    assert {first or second for first, second in listed} == {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_links_and_pictures_of_a_page_are_there(path):
+    prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)", prose):
+        if not target.startswith(("https://", "http://")):
+            assert (path.parent / target).exists(), target
+
+
+def test_examples_are_python():
+    for path in (ROOT / "examples").glob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text())), path.name
