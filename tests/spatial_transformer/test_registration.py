@@ -473,7 +473,12 @@ def test_it_says_whether_it_succeeded():
 
 def test_thin_volumes_shrink_towards_cubes():
     volume = torch.rand(1, 1, 10, 64, 64)
-    assert [pyramid.shrunk_size(volume, level) for level in (1, 2, 3)] == [[8, 32, 32], [8, 16, 16], [8, 8, 8]]
+    assert [pyramid.shrunk_size(volume, level) for level in (1, 2, 3)] == [[10, 32, 32], [10, 16, 16], [8, 8, 8]]
+    slices = torch.rand(1, 1, 64, 256, 8)
+    assert [pyramid.shrunk_size(slices, level) for level in (1, 2, 3, 4)] == [
+        *([64, 128, 8], [64, 64, 8]),
+        *([32, 32, 8], [16, 16, 8]),
+    ]
     assert pyramid.level_count(volume, volume) == 3
 
 
