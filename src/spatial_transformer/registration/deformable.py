@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..coordinates import target_points
-from ..families import BSpline, Displacement, Family
+from ..families import BSpline, Displacement
 from ..sampling import sample
 from .comparison import LEAST_OVERLAP, Comparison, overlap, seen
 from .descent import Descended, Descent

@@ -107,8 +107,8 @@ def shrink(image: Tensor, level: int) -> Tensor:
 def shrunk_size(image: Tensor, level: int) -> list[int]:
     """Along every axis of an image 2^level pixels become one; of a volume along its longest axes.
 
-    Slices are often fewer, thicker and further apart than pixels within them. The shorter axes of a volume wait until the
-    others are as short, so that voxels become cubes rather than slabs and no slice is averaged away while others do.
+    Slices are often fewer and further apart than the pixels within them. The shorter axes of a volume wait until the
+    others are as short, so that voxels become cubes and no slice is averaged away while finer pixels can be.
     """
     size = image.shape[2:]
     if len(size) == 3:

@@ -33,8 +33,8 @@ class Registration:
         theta: (N, P) the parameters of the least loss on the finest level.
         warped: (N, C, *size of fixed) the moving image, warped by theta.
         valid: (N, 1, *size of fixed) booleans: where `moving` shows something; `padding` made up the rest of `warped`.
-        losses: one (steps, N) tensor for each level, coarse to fine, stage by stage; with the penalties. A pair that has
-            stopped repeats its last loss.
+        losses: one (steps, N) tensor for each level, coarse to fine, stage by stage, with the penalties. A pair that
+            has stopped repeats its last loss.
         stopped: why each pair ended on the finest level: "no improvement", "step limit", or "not finite" where loss
             or gradient became NaN and the best theta before that is returned.
         verdict: whether each pair was laid on one another, and from what that was judged.
@@ -161,7 +161,9 @@ def register(
 def _stages(family: Family | None, stages: Sequence[Family] | None) -> list[Family]:
     """The stages, one if there is a family."""
     if (family is None) == (stages is None):
-        raise TypeError("`register` needs a family or `stages`, and not both. Pass `stages=[Affine(), BSpline((8, 8))]`.")
+        raise TypeError(
+            "`register` needs a family or `stages`, and not both. Pass `stages=[Affine(), BSpline((8, 8))]`."
+        )
     order = [family] if stages is None else list(stages)
     if not order:
         raise ValueError("`stages` must have one family or more; got none.")

@@ -27,7 +27,7 @@ class Smoothness:
         checks.non_negative("folding", self.folding)
 
     def penalty(self, points: Tensor) -> Tensor:
-        """(N, *size, D) points of a deformation at the pixels of an image, to (N,) values that are 0 at the identity."""
+        """(N, *size, D) points of a deformation at the pixels of an image, to (N,) values, 0 at the identity."""
         return self.bending * bending_energy(points) + self.folding * folding(points)
 
 

@@ -46,7 +46,9 @@ def judge(tower: list[Level], family: Family, theta: Tensor, points: Tensor, com
     warped = warp(images[0], family, theta, level.fixed.shape[2:], mode=level.mode, padding="border")
     correlation = 1 - ncc(warped, images[1], weight=weight)
     part = seen(weight)
-    folds = ~(determinants(points) > 0).flatten(1)  # also where there is none, beyond a horizon
+    identity = family.identity(1, dtype=points.dtype, device=points.device)
+    side = determinants(family.grid(identity, (2,) * family.dims)).sign()  # a family may begin as a mirror image
+    folds = ~(determinants(points) * side > 0).flatten(1)  # also where there is none, beyond a horizon
     folded = folds.to(theta.dtype).mean(dim=1)
     success = (correlation > LEAST_CORRELATION) & (part > LEAST_OVERLAP) & (folded == 0)
     return Verdict(success, correlation, part, folded, folds.sum(dim=1))
