@@ -1,6 +1,8 @@
 """OpenCV's ways to find a homography."""
 
-import cv2
+from importlib import import_module
+from typing import Any
+
 import numpy as np
 
 from .problem import Answer, Method, Problem, by_matrix, identity
@@ -12,6 +14,7 @@ REACH = 3.0  # pixels: matches that miss by more are outliers
 
 def ecc(problem: Problem) -> Answer:
     """The enhanced correlation coefficient, on a pyramid."""
+    cv2 = _opencv()
     levels = [(problem.moving, problem.fixed)]
     for _ in range(LEVELS - 1):
         levels.append((cv2.pyrDown(levels[-1][0]), cv2.pyrDown(levels[-1][1])))
@@ -31,6 +34,7 @@ def features(detector: str) -> Method:
     """Keypoints, "sift" or "orb", and the homography that most agree on."""
 
     def method(problem: Problem) -> Answer:
+        cv2 = _opencv()
         finder = cv2.SIFT_create(nfeatures=2000) if detector == "sift" else cv2.ORB_create(nfeatures=2000)
         images = [(255 * image).astype(np.uint8) for image in (problem.moving, problem.fixed)]
         (there, one), (here, other) = (finder.detectAndCompute(image, None) for image in images)
@@ -46,3 +50,8 @@ def features(detector: str) -> Method:
         return Answer(identity, False) if matrix is None else Answer(by_matrix(matrix), True)
 
     return method
+
+
+def _opencv() -> Any:
+    """When it is called, as it may be missing; and untyped, as its stubs know neither SIFT nor a missing mask."""
+    return import_module("cv2")
