@@ -1,12 +1,11 @@
 """How often `register` says success where it failed, and failure where it succeeded: docs/registration.md.
 
 `python tools/alignment_verdict.py` registers 600 pairs of photographs of 128 by 128 pixels, half of which show the same
-(tools/alignment_pairs.py), and writes results/registration/verdict.json and the page's table from it (five minutes on
-one core).
+(stn_bench/alignment/photographs.py), and writes results/registration/verdict.json and the page's table from it (five
+minutes on one core).
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ import numpy as np
 import torch
 
 from spatial_transformer import Projective, converters, register
-
-sys.path.insert(0, str(Path(__file__).parent))
-from alignment_pairs import Pair, corner_error, related, unrelated
+from stn_bench.alignment.photographs import Pair, corner_error, related, unrelated
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "registration" / "verdict.json"

@@ -35,6 +35,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "register",
         "Registration",
         "Verdict",
+        "Smoothness",
+        "registration.Staged",
         "Descent",
         "feature_start",
         "register_chain",

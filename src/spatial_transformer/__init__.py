@@ -34,7 +34,16 @@ from .matrices import perspective_matrix, rotation_matrix, scale_matrix, transla
 from .parallel import ParallelTransformers, tile_starts
 from .recording import record_thetas
 from .regions import Region
-from .registration import Descent, Registration, Verdict, feature_start, inconsistency, register, register_chain
+from .registration import (
+    Descent,
+    Registration,
+    Smoothness,
+    Verdict,
+    feature_start,
+    inconsistency,
+    register,
+    register_chain,
+)
 from .sampling import sample
 from .transformer import SpatialTransformer
 from .warping import warp
@@ -61,6 +70,7 @@ __all__ = [
     "Registration",
     "Rigid",
     "Similarity",
+    "Smoothness",
     "SpatialTransformer",
     "Structured",
     "ThinPlateSpline",

@@ -1,6 +1,7 @@
 """`stn bench`."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     import torch
 
     from .plan import Plan
+
+
+ALIGNMENT = "alignment"  # of another kind than the other parts: neither rows nor passes, so it goes alone
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,10 @@ class Bench:
     passes: str = ""
     """Only some of forward, theta, both, double."""
     parts: str = ""
-    """Only some of matrix, short, second-order, curves, memory, cold-start."""
+    """Only some of matrix, short, second-order, curves, memory, cold-start. Or alignment, alone: how exact `register`
+    is, beside other libraries; --rows are then some of its tasks."""
+    pairs: int = 100
+    """With --parts alignment: pairs of photographs of each kind; of what takes longer there are fewer."""
     threads: str = ""
     """Numbers of threads, with commas between; 1 and all by default."""
     repeats: int = 25
@@ -46,10 +53,22 @@ class Bench:
     def __call__(self) -> None:
         if self.repeats < 2 or self.seconds <= 0:
             raise UserError("--repeats must be 2 or more, --seconds above 0")
+        if self.parts.strip() == ALIGNMENT:
+            self._align()
+            return
         plan = self.plan()
         from .run import bench
 
         bench(plan, self.output)
+
+    def _align(self) -> None:
+        if self.pairs < 1:
+            raise UserError(f"--pairs must be 1 or more; got {self.pairs}")
+        from .alignment.page import tables
+        from .alignment.run import measure
+
+        wanted = tuple(word.strip() for word in self.rows.split(",") if word.strip())
+        sys.stdout.write(f"{tables(measure(self.output, self.pairs, wanted))}\nWritten: {self.output}\n")
 
     def plan(self) -> "Plan":
         """The options, checked.
@@ -59,6 +78,8 @@ class Bench:
         """
         if self.device.partition(":")[0] not in ("cpu", "cuda"):
             raise UserError(f"--device must be cpu or cuda; got {self.device!r}")
+        if ALIGNMENT in (word.strip() for word in self.parts.split(",")):
+            raise UserError(f"--parts {ALIGNMENT} goes alone; run the others by themselves; got {self.parts!r}")
         parts = _words("--parts", self.parts, PARTS)
         passes = _words("--passes", self.passes, PASS_NAMES)
         chosen = select((*MATRIX, *SHORT), self.rows)

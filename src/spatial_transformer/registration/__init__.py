@@ -4,6 +4,8 @@ from .chain import Chain, inconsistency, register_chain
 from .descent import Descent
 from .features import FeatureStart, feature_start
 from .register import Registration, register
+from .smoothness import Smoothness
+from .staged import Staged
 from .verdict import Verdict
 
 __all__ = [
@@ -11,6 +13,8 @@ __all__ = [
     "Descent",
     "FeatureStart",
     "Registration",
+    "Smoothness",
+    "Staged",
     "Verdict",
     "feature_start",
     "inconsistency",

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .descent import Descended, Descent, Loss
+from .descent import Descended, Descent, Loss, value_and_gradient
 
 SHORTER = 4  # by this, where the loss no longer falls
 SHORTEST = 0.02  # pixels: steps that move the corners by less end a level
@@ -55,7 +55,7 @@ def adam(loss: Loss, start: Tensor, descent: Descent, rate: float, pixel: float)
     broken = torch.zeros_like(running)
     curve: list[Tensor] = []
     for _ in range(descent.steps):
-        value, gradient = _value_and_gradient(loss, theta)  # (M,), (M, P)
+        value, gradient = value_and_gradient(loss, theta)  # (M,), (M, P)
         finite = ~value.isnan() & gradient.isfinite().all(dim=1)
         broken |= running & ~finite
         running = running & finite
@@ -76,11 +76,3 @@ def adam(loss: Loss, start: Tensor, descent: Descent, rate: float, pixel: float)
         # Rows that have stopped stay, without a NaN in them.
         theta = theta + rule.step(gradient.masked_fill(~running[:, None], 0))
     return Descended(best, torch.stack(curve), running, broken)
-
-
-def _value_and_gradient(loss: Loss, theta: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
-        theta = theta.detach().requires_grad_()
-        value = loss(theta)  # (M,)
-        (gradient,) = torch.autograd.grad(value.sum(), theta)
-    return value.detach(), gradient

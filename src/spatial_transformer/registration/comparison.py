@@ -73,9 +73,13 @@ class Comparison:
         padding = "border" if self.weighs else self.padding
         warped = warp(level.moving, family, theta, size, mode=level.mode, padding=padding)
         weight = overlap(level, family, theta.detach())  # (M, 1, *size)
-        value = self.measure(warped, level.fixed, weight=weight) if self.weighs else self.measure(warped, level.fixed)
+        value = self.value(warped, level.fixed, weight)
         value = value if self.penalty is None else value + self.penalty(theta)
         return torch.where(seen(weight) < floor, torch.inf, value)
+
+    def value(self, warped: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
+        """(M,) the measure, told of the (M, 1, *size) weights if it asks for them."""
+        return self.measure(warped, fixed, weight=weight) if self.weighs else self.measure(warped, fixed)
 
     def descend(
         self, level: Level, family: Family, start: Tensor, floor: Tensor, descent: Descent, number: int, finest: bool

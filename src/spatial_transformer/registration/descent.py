@@ -75,3 +75,12 @@ def displacement(family: Family, a: Tensor, b: Tensor) -> Tensor:
 
 
 Loss = Callable[[Tensor], Tensor]  # (M, P) thetas to (M,) values
+
+
+def value_and_gradient(loss: Loss, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """(M,) values and (M, P) gradients, without a graph."""
+    with torch.enable_grad():
+        theta = theta.detach().requires_grad_()
+        value = loss(theta)  # (M,)
+        (gradient,) = torch.autograd.grad(value.sum(), theta)
+    return value.detach(), gradient

@@ -11,7 +11,7 @@ from ..coordinates import axis_to_pixel
 from ..sampling import Mode, sample
 
 COARSEST = 16  # pixels along the longest axis, by default
-SHORTEST_AXIS = 8  # pixels: no axis is made shorter, so that thin volumes shrink towards cubes
+SHORTEST_AXIS = 8  # pixels: no axis is made shorter
 MOST_LEVELS = 6
 # Coarser pixels see further when the slope is that of a smoother kernel, which looks at four along an axis.
 COARSE_MODE: Mode = "bicubic"
@@ -100,12 +100,20 @@ def _shrink_masked(image: Tensor, mask: Tensor | None, level: int) -> tuple[Tens
 
 
 def shrink(image: Tensor, level: int) -> Tensor:
-    """Average 2^level pixels along every axis into one. The outer edges stay, so normalised points mean the same."""
+    """Average pixels into larger ones. The outer edges stay, so normalised points mean the same."""
     return F.interpolate(image, shrunk_size(image, level), mode="area") if level else image
 
 
 def shrunk_size(image: Tensor, level: int) -> list[int]:
-    return [max(min(length, SHORTEST_AXIS), length // 2**level) for length in image.shape[2:]]
+    """Along every axis of an image 2^level pixels become one; of a volume along its longest axes.
+
+    Slices are often fewer and further apart than the pixels within them. The shorter axes of a volume wait until the
+    others are as short, so that voxels become cubes and no slice is averaged away while finer pixels can be.
+    """
+    size = image.shape[2:]
+    if len(size) == 3:
+        return [min(length, max(SHORTEST_AXIS, max(size) // 2**level)) for length in size]
+    return [max(min(length, SHORTEST_AXIS), length // 2**level) for length in size]
 
 
 def _inside(points: Tensor, image: Tensor) -> Tensor:

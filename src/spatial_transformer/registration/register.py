@@ -1,6 +1,6 @@
 """Registration: the theta that lays one image on another, from coarse to fine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,15 +11,17 @@ from ..families import Family, MatrixFamily
 from ..measures import Measure
 from ..sampling import Mode, Padding
 from ..warping import warp
-from .comparison import LEAST_OVERLAP, Comparison, comparison, overlap, seen
-from .descent import Descended, Descent, Stop
-from .pyramid import Level, level_count, pyramid
+from .comparison import comparison
+from .descent import Descent, Stop
+from .pyramid import level_count, pyramid
+from .search import search
+from .smoothness import Smoothness
+from .stages import in_stages
 from .starts import spread
 from .verdict import Verdict, judge
 
 # As many starts as are tried where none is given: the identity and four groups of mirror images.
 STARTS = {2: 17, 3: 33}
-FEWER = 4  # times fewer of them go on to each finer level
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,21 @@ class Registration:
     """What `register` found.
 
     Attributes:
+        family: that of theta: the one that was asked for, or a `Staged` of several stages.
         theta: (N, P) the parameters of the least loss on the finest level.
         warped: (N, C, *size of fixed) the moving image, warped by theta.
-        losses: one (steps, N) tensor for each level, coarse to fine. A pair that has stopped repeats its last loss.
+        valid: (N, 1, *size of fixed) booleans: where `moving` shows something; `padding` made up the rest of `warped`.
+        losses: one (steps, N) tensor for each level, coarse to fine, stage by stage, with the penalties. A pair that
+            has stopped repeats its last loss.
         stopped: why each pair ended on the finest level: "no improvement", "step limit", or "not finite" where loss
             or gradient became NaN and the best theta before that is returned.
         verdict: whether each pair was laid on one another, and from what that was judged.
     """
 
+    family: Family
     theta: Tensor
     warped: Tensor
+    valid: Tensor
     losses: tuple[Tensor, ...]
     stopped: tuple[Stop, ...]
     verdict: Verdict
@@ -50,8 +57,9 @@ class Registration:
 def register(
     moving: Tensor,
     fixed: Tensor,
-    family: Family,
+    family: Family | None = None,
     *,
+    stages: Sequence[Family] | None = None,
     measure: str | Measure = "ncc",
     levels: int | None = None,
     start: Tensor | None = None,
@@ -62,6 +70,7 @@ def register(
     moving_mask: Tensor | None = None,
     fixed_mask: Tensor | None = None,
     starts: int | None = None,
+    smoothness: Smoothness | None = None,
 ) -> Registration:
     """Find the theta with which `warp(moving, family, theta)` looks like `fixed`.
 
@@ -75,10 +84,15 @@ def register(
     A result may be wrong, and says so: `success` is false where the images are not alike, hardly overlap, or the warp
     folds; see `Verdict`.
 
+    `stages=[Affine(3), Velocity((6, 6, 6))]` fits one family after the other: matrices first, each from where the one
+    before ended, then deformations on top of them, by L-BFGS and with the penalties of `smoothness`.
+
     Args:
         moving: (N, C, H, W) or (N, C, D, H, W), floating point.
         fixed: (N, C, ...), of any size. N may be 1 in either: that one is then used for all.
         family: the family of transformations.
+        stages: instead of it, families one after the other: matrices, then `BSpline`, `Velocity`, `Displacement` or any
+            other deformation. `start` is then the first one's. `found.family` is of them all.
         measure: "local_ncc" (uneven light), "ncc" (another exposure), "mse" (the same intensities), "mi" (another
             modality), or a function of (warped, fixed) that returns (N,) values, lower is better; if it takes a
             `weight` (N, 1, ...), it is told which pixels count, and sees all that `padding` makes up if not. See
@@ -97,13 +111,15 @@ def register(
         starts: how many thetas to begin with on the coarsest level: `start` and others that are shifted, turned and
             scaled by up to 0.45 half-widths, 0.5 radians and a factor of 1.35, for families of matrices. By default 1
             if `start` is given, or the family is none of matrices, and 17 (33 for volumes) if not.
+        smoothness: what the deformations of `stages` pay for bending and folding.
 
     Returns:
         theta, the warped image, whether it succeeded, the losses and why it stopped.
 
     Raises:
-        ValueError: shapes that do not fit, an unknown measure, or several starts for a family that is none of matrices.
-        TypeError: integer images.
+        ValueError: shapes that do not fit, an unknown measure, several starts for a family that is none of matrices, or
+            stages that do not begin with the matrices.
+        TypeError: integer images, or neither a family nor stages, or both.
 
     Source: Evangelidis and Psarakis (2008) for the steps on correlation.
 
@@ -115,62 +131,55 @@ def register(
         >>> found.theta.round(decimals=2), found.success
         (tensor([[-0.3000,  0.2000]]), tensor([True]))
     """
-    checks.family(family)
-    checks.pair(moving, fixed, family.dims)
+    order = _stages(family, stages)
+    _only_of("penalty", penalty is not None and stages is not None, "a family; deformations pay by `smoothness`")
+    _only_of("smoothness", smoothness is not None and stages is None, "`stages`")
+    checks.pair(moving, fixed, order[0].dims)
     compare, descent = comparison(measure, penalty, padding), descent or Descent()
     batch = max(len(moving), len(fixed))
     moving, fixed = (_floating(image) for image in (moving, fixed))
     masks = checks.mask("moving_mask", moving_mask, moving), checks.mask("fixed_mask", fixed_mask, fixed)
-    begin = _start(start, family, batch, moving)  # (N, P)
-    count = _starts(starts, start, family)
+    begin = _start(start, order[0], batch, moving)  # (N, P)
+    count = _starts(starts, start, order[0])
     count_levels = _levels(levels, moving, fixed)
     one, other, unit = compare.in_unit(moving, fixed, masks)
     tower = [level.expand(batch) for level in pyramid(one, other, masks, count_levels, mode)]
     with torch.no_grad():
-        found, curves = _search(tower, compare, family, spread(family, begin, count), descent)
-        verdict = judge(tower, family, found.theta, compare)
-    warped = warp(moving, family, found.theta, fixed.shape[2:], mode=mode, padding=padding)
+        if stages is None:
+            whole: Family = order[0]
+            found, curves = search(tower, compare, whole, spread(whole, begin, count), descent)
+        else:
+            whole, found, curves = in_stages(tower, compare, order, spread(order[0], begin, count), descent, smoothness)
+        points = whole.grid(found.theta, fixed.shape[2:])  # (N, *size, D)
+        verdict = judge(tower, whole, found.theta, points, compare)
+    warped = warp(moving, whole, found.theta, fixed.shape[2:], mode=mode, padding=padding)
+    valid = (points.abs() <= 1).all(dim=-1)[:, None]
     losses = tuple(curve * unit for curve in curves)
-    return Registration(found.theta, warped.detach(), losses, found.stopped(), verdict)
+    return Registration(whole, found.theta, warped.detach(), valid, losses, found.stopped(), verdict)
 
 
-def _search(
-    tower: list[Level], compare: Comparison, family: Family, candidates: Tensor, descent: Descent
-) -> tuple[Descended, list[Tensor]]:
-    """From (N, K, P) candidates: where the finest level ends, and the (steps, N) losses of the best of each level."""
-    begin, losses = candidates[:, :1], []
-    floor = LEAST_OVERLAP * seen(overlap(tower[0], family, begin[:, 0]))  # (N,)
-    for number, level in enumerate(tower):
-        last = number == len(tower) - 1
-        level = compare.prepared(level, finest=last)
-        keep = 1 if last and number else -(-candidates.shape[1] // (FEWER if number else 1))
-        pool = torch.cat([candidates, begin], dim=1) if number else candidates
-        starts = _best(level, compare, family, pool, floor, keep)  # (N, K', P)
-        pairs = torch.arange(len(begin), device=begin.device).repeat_interleave(starts.shape[1])
-        begun = starts.flatten(0, 1)  # (N K', P)
-        found = compare.descend(level.rows(pairs), family, begun, floor[pairs], descent, number, finest=last)
-        order = _order(found.least.view(starts.shape[:2]), found.curve[0].view(starts.shape[:2]))  # (N, K')
-        candidates = found.theta.view(starts.shape).gather(1, order[..., None].expand_as(starts))
-        found = found.rows(pairs.view(starts.shape[:2])[:, 0] * starts.shape[1] + order[:, 0])
-        losses.append(found.curve)
-    return found, losses
+def _stages(family: Family | None, stages: Sequence[Family] | None) -> list[Family]:
+    """The stages, one if there is a family."""
+    if (family is None) == (stages is None):
+        raise TypeError(
+            "`register` needs a family or `stages`, and not both. Pass `stages=[Affine(), BSpline((8, 8))]`."
+        )
+    order = [family] if stages is None else list(stages)
+    if not order:
+        raise ValueError("`stages` must have one family or more; got none.")
+    for stage in order:
+        checks.family(stage)
+    if len({stage.dims for stage in order}) > 1:
+        raise ValueError(f"`stages` must all be of images, or all of volumes; got {', '.join(map(str, order))}.")
+    matrices = [isinstance(stage, MatrixFamily) for stage in order]
+    if matrices != sorted(matrices, reverse=True):
+        raise ValueError(f"`stages` must begin with those of matrices; got {', '.join(map(str, order))}.")
+    return order
 
 
-def _best(level: Level, compare: Comparison, family: Family, pool: Tensor, floor: Tensor, keep: int) -> Tensor:
-    """(N, K, P) to the (N, keep, P) of least loss; the first of equal ones, and where no loss is a number."""
-    count = pool.shape[1]
-    if keep >= count:
-        return pool
-    columns = [compare.losses(level, family, pool[:, k], floor) for k in range(count)]
-    losses = torch.stack(columns, dim=1).nan_to_num(nan=torch.inf, posinf=torch.inf)  # (N, K)
-    order = _order(losses, losses)[:, :keep]
-    return pool.gather(1, order[..., None].expand(-1, -1, pool.shape[2]))
-
-
-def _order(losses: Tensor, begun: Tensor) -> Tensor:
-    """(N, K) losses from the least to the largest; of those that differ by rounding only the first one comes first."""
-    unit = begun.nan_to_num(0, 0, 0).abs().amax(dim=1, keepdim=True) * 1e-6
-    return (losses / torch.where(unit > 0, unit, 1)).round().argsort(dim=1, stable=True)
+def _only_of(name: str, misplaced: bool, of: str) -> None:
+    if misplaced:
+        raise ValueError(f"`{name}` is an argument for {of}; leave it out.")
 
 
 def _floating(image: Tensor) -> Tensor:

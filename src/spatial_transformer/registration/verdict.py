@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..coordinates import target_points
 from ..families import Family
 from ..measures import ncc
 from ..warping import warp
 from .comparison import Comparison, overlap, seen
 from .intensities import locally_normalised, standardised
 from .pyramid import Level
+from .smoothness import determinants
 
 LEAST_CORRELATION = 0.5
 LEAST_OVERLAP = 0.15
@@ -26,15 +26,18 @@ class Verdict:
         correlation: (N,) of the locally normalised images where both show something, on a level of about 128 pixels.
         overlap: (N,) the part of the fixed image that was compared.
         folded: (N,) the part of it where the warp folds.
+        folds: (N,) between how many of its pixels that is.
     """
 
     success: Tensor
     correlation: Tensor
     overlap: Tensor
     folded: Tensor
+    folds: Tensor
 
 
-def judge(tower: list[Level], family: Family, theta: Tensor, compare: Comparison) -> Verdict:
+def judge(tower: list[Level], family: Family, theta: Tensor, points: Tensor, compare: Comparison) -> Verdict:
+    """Of (N, P) thetas and what they make of the pixels of the fixed image, (N, *size, D)."""
     level = next((level for level in reversed(tower) if max(level.fixed.shape[2:]) <= JUDGED), tower[0])
     weight = overlap(level, family, theta)
     images = []
@@ -43,7 +46,9 @@ def judge(tower: list[Level], family: Family, theta: Tensor, compare: Comparison
     warped = warp(images[0], family, theta, level.fixed.shape[2:], mode=level.mode, padding="border")
     correlation = 1 - ncc(warped, images[1], weight=weight)
     part = seen(weight)
-    folds = family.folds(theta, target_points((9,) * family.dims, dtype=theta.dtype, device=theta.device))
-    folded = folds.flatten(1).to(theta.dtype).mean(dim=1)
+    identity = family.identity(1, dtype=points.dtype, device=points.device)
+    side = determinants(family.grid(identity, (2,) * family.dims)).sign()  # a family may begin as a mirror image
+    folds = ~(determinants(points) * side > 0).flatten(1)  # also where there is none, beyond a horizon
+    folded = folds.to(theta.dtype).mean(dim=1)
     success = (correlation > LEAST_CORRELATION) & (part > LEAST_OVERLAP) & (folded == 0)
-    return Verdict(success, correlation, part, folded)
+    return Verdict(success, correlation, part, folded, folds.sum(dim=1))

@@ -27,6 +27,7 @@ VERBS = {
     "demo": Verb(
         "stn_lab.commands.demo", "Demo", "Show a trained model on a page of this machine, to be tried on any image."
     ),
+    "align": Verb("stn_lab.commands.align", "Align", "Lay an image or a volume on another, and say whether it worked."),
     "reproduce": Verb(
         "stn_paper.command",
         "Reproduce",

@@ -1,4 +1,4 @@
-"""Pairs of photographs with a known homography, from a seed: for tools/alignment_verdict.py and alignment_benchmark.py.
+"""Pairs of photographs with a known homography, from a seed.
 
 The photographs are those that scikit-image and scikit-learn carry. One image of a pair is the photograph, the other a
 view of it: its corners are moved by up to a part of the side along each axis, its light changed by a gamma, a gain, an
@@ -49,7 +49,7 @@ def related(seed: int, displacement: float, side: int) -> Pair:
     photos = photographs(side)
     name = list(photos)[seed % len(photos)]
     matrix = _homography(random, displacement, side)
-    photo, view = _noisy(random, photos[name]), _view(random, photos[name], matrix)
+    photo, view = noisy(random, photos[name]), _view(random, photos[name], matrix)
     if seed // len(photos) % 2:
         return Pair(name, photo, view, np.linalg.inv(matrix))
     return Pair(name, view, photo, matrix)
@@ -61,7 +61,7 @@ def unrelated(seed: int, displacement: float, side: int) -> Pair:
     photos = photographs(side)
     first, second = random.choice(list(photos), 2, replace=False)
     view = _view(random, photos[second], _homography(random, displacement, side))
-    return Pair(f"{first}, {second}", view, _noisy(random, photos[first]), None)
+    return Pair(f"{first}, {second}", view, noisy(random, photos[first]), None)
 
 
 def corner_error(found: np.ndarray, pair: Pair) -> float:
@@ -99,8 +99,9 @@ def _view(random: np.random.Generator, photo: np.ndarray, matrix: np.ndarray) ->
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     gradient = 1 + random.uniform(-0.2, 0.2) * x + random.uniform(-0.2, 0.2) * y
     lit = view ** random.uniform(0.7, 1.4) * random.uniform(0.6, 1.2) * gradient + random.uniform(-0.05, 0.1)
-    return _noisy(random, lit)
+    return noisy(random, lit)
 
 
-def _noisy(random: np.random.Generator, image: np.ndarray) -> np.ndarray:
+def noisy(random: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """With noise of its own, from 0 to 1."""
     return (image + NOISE * random.standard_normal(image.shape)).clip(0, 1).astype(np.float32)

@@ -1,0 +1,1 @@
+"""`stn bench --parts alignment`: how exact and how fast `register` is, beside other libraries, on the same pairs."""

@@ -1,0 +1,1 @@
+"""Images and volumes of a person laid on one another: what is behind `stn align`."""
