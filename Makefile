@@ -9,7 +9,7 @@ SOURCES := src tests tools
 
 demo: $(VENV)/.demo  ## train a network with and without a transformer, and make a page of it (3 minutes)
 	$(BIN)/stn train --data digits --distortion RTS --compare cnn,st-cnn --name demo --overwrite \
-		--steps 800 --batch-size 128 --filters 32
+		--steps 1200 --batch-size 128 --filters 24 --label-smoothing 0.1 --localiser-lr-scale 2
 
 # Each process begins with one half of the tests, in their order, so a kernel is seldom compiled and a network seldom
 # trained by both; who has finished takes over some of the other's.

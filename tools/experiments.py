@@ -24,6 +24,7 @@ EXPERIMENTS = (
     Row(
         "demo",
         "digits, RTS (`make demo`)",
-        "--data digits --distortion RTS --compare cnn,st-cnn --steps 800 --batch-size 128 --filters 32",
+        "--data digits --distortion RTS --compare cnn,st-cnn --steps 1200 --batch-size 128 --filters 24 "
+        "--label-smoothing 0.1 --localiser-lr-scale 2",
     ),
 )
