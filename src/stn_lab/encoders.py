@@ -54,12 +54,12 @@ class Gradients(nn.Module):
     def forward(self, crops: Tensor) -> Tensor:
         """(N, C, h, w) to (N, F), of which the squared distances are at most 1."""
         with torch.autocast(crops.device.type, enabled=False):
-            strength = _edges(crops.float(), self.directions)  # (N, directions, h, w)
+            strength = edges(crops.float(), self.directions)  # (N, directions, h, w)
         cells = F.avg_pool2d(strength, 2 * self.cell, self.cell, padding=self.cell // 2)
         return F.normalize(cells.flatten(1), dim=1) / 2**0.5
 
 
-def _edges(images: Tensor, directions: int) -> Tensor:
+def edges(images: Tensor, directions: int) -> Tensor:
     """(N, C, H, W) to (N, directions, H, W): the strength of edges along each direction, summed over channels."""
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
