@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError
 from ..images.catalogue import printable
 from ..images.decoding import Image, Unreadable
 from ..images.folders import is_image
@@ -21,17 +20,15 @@ from .coco import Found, Picture, write_coco
 from .job import Chunk, Job
 from .listing import images_below, in_order, some
 from .looking import Answers, records_of
+from .out import REGIONS, SHEET, SKIPPED, STATE, Record, new_folder, spread, whole
 from .predictions import quadrilateral, valid, write_skipped
 from .reading import Pictures, read_upright
-from .sheet import COUNT, Cell, annotate, write_sheet
+from .sheet import Cell, annotate, write_sheet
 from .stream import Stages, work
 from .tally import Tally
 
-REGIONS, SKIPPED, SHEET, STATE = "regions.json", "skipped.csv", "contact-sheet.png", ".job"
 LONGEST = 255  # bytes of a file's name
 WRITERS = min(8, os.cpu_count() or 1)  # threads; Pillow compresses without Python's lock
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,15 +53,8 @@ class Rectifier:
         Raises:
             UserError: there is no picture; see `Job.begin`.
         """
-        check_free(self.out)
-        made = not self.out.exists()
-        try:
+        with new_folder(self.out):
             self._run()
-        except UserError:
-            if made:
-                with suppress(OSError):  # it holds something
-                    self.out.rmdir()
-            raise
 
     def _run(self) -> None:
         applied = self.applied
@@ -167,14 +157,6 @@ def job_label(applied: Applied) -> str:
     return f"{applied.model.spec['model']['label']} of {valid(applied.run.name)}"
 
 
-def check_free(out: Path) -> None:
-    """Raises UserError for a folder that holds something else."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / STATE).is_dir():
-        raise UserError(f"{out} holds something else already; name another folder")
-
-
 def crop_name(item: str, number: int | None) -> str:
     """Where the crop of a picture goes, of several that of a number; no two pictures have the same.
 
@@ -200,15 +182,3 @@ def lengthened(item: str, ending: str) -> str:
         digest = hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest()
         name = os.fsdecode(os.fsencode(name)[: LONGEST - len(digest) - len(ending) - 1]) + "-" + digest
     return os.path.join(folder, name + ending)  # noqa: PTH118
-
-
-def whole(records: Iterable[Record]) -> Iterator[Record]:
-    """Those that hold an answer."""
-    return (record for record in records if "skipped" not in record)
-
-
-def spread(records: Iterable[Record], count: int) -> Iterator[Record]:
-    """As many of `count` records as a contact sheet shows, evenly spread."""
-    shown = min(COUNT, count)
-    wanted = {k * count // shown for k in range(shown)}
-    return (record for number, record in enumerate(records) if number in wanted)

@@ -23,6 +23,9 @@ VERBS = {
     "predict": Verb(
         "stn_lab.commands.predict", "Predict", "Say what images are of, and where a network looks in them."
     ),
+    "colocalise": Verb(
+        "stn_lab.commands.colocalise", "Colocalise", "Find what pictures share, without labels or boxes."
+    ),
     "rectify": Verb("stn_lab.commands.rectify", "Rectify", "Cut out of images what a transformer looks at."),
     "demo": Verb(
         "stn_lab.commands.demo", "Demo", "Show a trained model on a page of this machine, to be tried on any image."

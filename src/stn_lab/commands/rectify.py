@@ -43,8 +43,9 @@ class Rectify:
                 f"{self.folder} is {'no folder' if self.folder.exists() else 'not there'}; give a folder of images"
             )
         from ..applied.applied import apply, load_looking
+        from ..applied.out import check_free
         from ..applied.ranks import this_rank
-        from ..applied.rectified import Rectifier, check_free
+        from ..applied.rectified import Rectifier
 
         check_free(self.out)
         model = load_looking(self.run, self.model)

@@ -5,42 +5,22 @@ a digit's frame, anywhere within the image.
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor
 
-from spatial_transformer import Attention, Translation, warp
+from spatial_transformer import Attention, warp
+from stn_lab.colocalisation import CANVAS, Alike, Patches
 from stn_lab.digits.distortions import paste, pieces, put_anywhere
 from stn_lab.digits.sets import RIM, SIDE, Digits
 from stn_lab.tasks.task import Batch
 
-CANVAS = 84
 FRAME = SIDE / CANVAS  # a digit's, as a part of the image's side
 COUNT = 100
 CLUTTER = 16  # 6x6 pieces of other digits
 
 
-@dataclass(frozen=True)
-class Hidden:
-    """Images with a digit in each.
-
-    Attributes:
-        images: (N, 1, 84, 84) in 0 ... 1.
-        boxes: (N, 4) the frame of each digit, normalised: left, top, right, bottom. Localisers never see them.
-    """
-
-    images: Tensor
-    boxes: Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def to(self, device: torch.device) -> Self:
-        return type(self)(self.images.to(device), self.boxes.to(device))
-
-
-def hide(digits: Digits, digit: int, *, cluttered: bool, seed: int) -> Hidden:
+def hide(digits: Digits, digit: int, *, cluttered: bool, seed: int) -> Alike:
     """Put a hundred digits of one kind on canvases of their own.
 
     Args:
@@ -56,30 +36,18 @@ def hide(digits: Digits, digit: int, *, cluttered: bool, seed: int) -> Hidden:
     return _hidden(digits, chosen, others, cluttered, generator)
 
 
-def _hidden(digits: Digits, chosen: Tensor, others: Tensor, cluttered: bool, generator: torch.Generator) -> Hidden:
+def _hidden(digits: Digits, chosen: Tensor, others: Tensor, cluttered: bool, generator: torch.Generator) -> Alike:
     """Each of the (N,) `chosen` digits anywhere on a canvas; clutter is cut from the `others`."""
     images, corner = put_anywhere(digits.as_input(chosen), CANVAS, generator)
     if cluttered:
         images = paste(images, pieces(digits.as_input(others), CLUTTER, 6, generator), generator)
     edges = torch.cat([corner, corner + SIDE], dim=1)  # (N, 4) in pixels
-    return Hidden(images, edges * (2 / CANVAS) - 1)
+    return Alike(images, edges * (2 / CANVAS) - 1)
 
 
-class Patches:
-    """Images that hold the same kind of digit, a few pixels off their place, and a random patch of each.
-
-    A batch is (N, 1, 84, 84) images and the (N, 3) parameters of an attention window. Images move by whole pixels, at
-    most by the rim that is all but bare in a digit's frame, so that next to no ink of it leaves them.
-    """
-
-    def compose(self, images: Hidden, index: Tensor, generator: torch.Generator) -> Batch:
-        """The images at `index`."""
-        device, count = generator.device, len(index)
-        move = torch.randint(-RIM, RIM + 1, (count, 2), generator=generator, device=device) * (2 / CANVAS)
-        moved = warp(images.images[index], Translation(), move, mode="nearest")
-        scale = torch.full((count, 1), FRAME, device=device)
-        shift = (2 * torch.rand(count, 2, generator=generator, device=device) - 1) * (1 - scale)
-        return moved, torch.cat([scale, shift], dim=1)
+# Images move by whole pixels, at most by the rim that is all but bare in a digit's frame, so that next to no ink of it
+# leaves them; random patches are as large as the frame.
+PATCHES = Patches(FRAME, RIM)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from stn_lab.colocalisation import Colocaliser
 from stn_lab.digits.sets import SIDE, Digits
 from stn_lab.models.classifier import cnn
 from stn_lab.tasks.scene import Splits
@@ -40,8 +41,8 @@ from stn_lab.training.learn import learn
 from .. import attention
 from ..table import Cell, Claim, Estimates, Row, Table, load_digits
 from .data import Windows, hide
-from .network import Colocaliser
-from .task import Colocalisation
+from .network import colocaliser
+from .task import DigitColocalisation
 
 ENCODER = Budget(steps=4_000, batch_size=128, filters=32, validations=2)
 STARTS = 2
@@ -69,11 +70,16 @@ class _Start(NamedTuple):
 
 
 def _start(
-    number: int, classifier: torch.nn.Sequential, task: Colocalisation, folder: Path, budget: Budget, machine: Machine
+    number: int,
+    classifier: torch.nn.Sequential,
+    task: DigitColocalisation,
+    folder: Path,
+    budget: Budget,
+    machine: Machine,
 ) -> _Start:
     """Train one localiser; what `folder` holds of it already is not trained again."""
     torch.manual_seed(budget.seed + number * 10_000)
-    network = Colocaliser(classifier)
+    network = colocaliser(classifier)
     how = learn(task, network, folder / f"start{number}", budget, machine)
     return _Start(network, task.loss(network), how)
 
@@ -84,7 +90,7 @@ def colocalise(cell: Cell, splits: Splits[Digits], folder: Path, machine: Machin
     torch.manual_seed(budget.seed)
     cluttered = cell.row.name == "TC"
     classifier = encoder(splits, Windows(cluttered), folder / "encoder", budget, machine)
-    task = Colocalisation(hide(splits.train, int(cell.column), cluttered=cluttered, seed=budget.seed))
+    task = DigitColocalisation(hide(splits.train, int(cell.column), cluttered=cluttered, seed=budget.seed))
     starts = [_start(number, classifier, task, folder, budget, machine) for number in range(STARTS)]
     best = min(starts, key=lambda start: start.loss)
     if cell.is_pictured:
@@ -94,13 +100,13 @@ def colocalise(cell: Cell, splits: Splits[Digits], folder: Path, machine: Machin
 
 
 @torch.inference_mode()
-def _draw(task: Colocalisation, network: Colocaliser, path: Path) -> None:
-    crops, windows = network(task.hidden.images)
-    attention.draw(task.hidden.images, network.family, windows, crops, path)
+def _draw(task: DigitColocalisation, network: Colocaliser, path: Path) -> None:
+    crops, windows = network(task.pictures.images)
+    attention.draw(task.pictures.images, network.family, windows, crops, path)
 
 
 def _untrained(_: str, __: int) -> Colocaliser:
-    return Colocaliser(cnn(1, SIDE, ENCODER.filters, 10))
+    return colocaliser(cnn(1, SIDE, ENCODER.filters, 10))
 
 
 def translated() -> Row:

@@ -10,12 +10,13 @@ from torch.nn import functional as F
 
 import spatial_transformer as st
 from stn_lab.cli import main
+from stn_lab.colocalisation import beyond, hinge, overlap
 from stn_lab.digits.sets import Digits, load
 from stn_lab.models.classifier import cnn
 from stn_paper import page
-from stn_paper.colocalisation.data import Patches, Windows, hide
-from stn_paper.colocalisation.network import Colocaliser
-from stn_paper.colocalisation.task import Colocalisation, beyond, hinge, overlap, rim
+from stn_paper.colocalisation.data import PATCHES, Windows, hide
+from stn_paper.colocalisation.network import colocaliser
+from stn_paper.colocalisation.task import DigitColocalisation, rim
 from stn_paper.results import Results
 from stn_paper.table import Estimate
 from stn_paper.tables import TABLES
@@ -37,7 +38,7 @@ def hidden(request, digits):
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return Colocaliser(cnn(1, 28, 4, 10))
+    return colocaliser(cnn(1, 28, 4, 10))
 
 
 def windows(boxes):
@@ -47,7 +48,7 @@ def windows(boxes):
 
 def draw(hidden, count=4000, seed=0):
     index = torch.arange(count) % len(hidden)
-    return index, *Patches().compose(hidden, index, torch.Generator().manual_seed(seed))
+    return index, *PATCHES.compose(hidden, index, torch.Generator().manual_seed(seed))
 
 
 # the images
@@ -123,7 +124,7 @@ def test_hinge_has_a_gradient_where_two_crops_are_the_same():
 
 def test_an_encoding_is_all_layers_side_by_side(network):
     crops = torch.rand(3, 1, 28, 28)
-    conv1, _, _, conv2, *_, linear = network.classifier
+    conv1, _, _, conv2, *_, linear = network.encode.classifier
     first = F.relu(F.max_pool2d(conv1(crops), 2, ceil_mode=True))
     second = F.relu(F.max_pool2d(conv2(first), 2, ceil_mode=True))
     parts = [first.flatten(1), second.flatten(1), linear(second.flatten(1))]
@@ -140,7 +141,7 @@ def test_the_loss_compares_windows_with_each_other_and_with_patches(network, hid
     assert expected > 0
     assert outside > 0
     expected = expected + 3 * outside + 1.5 * rim(crops).mean()
-    loss = Colocalisation(hidden).figures(network, (images, theta))["loss"]
+    loss = DigitColocalisation(hidden).figures(network, (images, theta))["loss"]
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -161,8 +162,8 @@ def test_a_window_is_beyond_by_what_reaches_out():
 def test_only_the_localiser_learns_and_it_begins_with_the_whole_image(network, hidden):
     assert network.transformer.theta(hidden.images).unique(dim=0).tolist() == [[1.0, 0.0, 0.0]]
     _, images, theta = draw(hidden, 8)
-    Colocalisation(hidden).figures(network, (images, theta))["loss"].backward()
-    assert all(weight.grad is None for weight in network.classifier.parameters())
+    DigitColocalisation(hidden).figures(network, (images, theta))["loss"].backward()
+    assert all(weight.grad is None for weight in network.encode.classifier.parameters())
     assert network.transformer.regression.weight.grad.abs().max() > 0
 
 
@@ -179,7 +180,7 @@ def test_windows_are_a_digit_s_frame_give_or_take_a_little(network, hidden, aske
 
 
 def test_windows_shrink_with_the_steps(network, hidden, monkeypatch):
-    task, sides, theta_of = Colocalisation(hidden), [], network.theta
+    task, sides, theta_of = DigitColocalisation(hidden), [], network.theta
     monkeypatch.setattr(network, "theta", lambda images, side: sides.append(side) or theta_of(images, side))
     for done in (0.0, 0.35, 0.7, 0.99):
         task.figures(network, draw(hidden, 2)[1:], done)
