@@ -24,6 +24,11 @@ VERBS = {
         "stn_lab.commands.predict", "Predict", "Say what images are of, and where a network looks in them."
     ),
     "rectify": Verb("stn_lab.commands.rectify", "Rectify", "Cut out of images what a transformer looks at."),
+    "export": Verb(
+        "stn_lab.commands.export",
+        "Export",
+        "Write a network as a file that runs without this package, and check it at once.",
+    ),
     "reproduce": Verb(
         "stn_paper.command",
         "Reproduce",
