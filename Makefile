@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-SOURCES := src tests tools
+SOURCES := src tests tools examples
 
 .PHONY: demo test test-browser check format docs measure bench tables families reference gallery clean
 

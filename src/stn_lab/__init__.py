@@ -27,3 +27,33 @@ def load(run: str | Path, model: str | None = None) -> "SavedModel":
     from .runs.saved import load_model  # PyTorch is loaded when it is needed
 
     return load_model(Path(run), model)
+
+
+def save_pretrained(run: str | Path, folder: str | Path, model: str | None = None) -> None:
+    """Write a model of a run as a folder to hand on: config.json, model.safetensors, and a card of its results.
+
+    Args:
+        run: the folder of the run.
+        folder: where to.
+        model: as for `load`.
+
+    Raises:
+        UserError: as for `load`, or the folder cannot be written.
+    """
+    from .pretrained import save_pretrained as save
+
+    save(run, folder, model)
+
+
+def from_pretrained(folder: str | Path) -> "SavedModel":
+    """The model of a folder that `save_pretrained` wrote. Nothing in it is executed.
+
+    Args:
+        folder: a local one.
+
+    Raises:
+        UserError: it is not there, damaged, of a later version, or its files do not belong together.
+    """
+    from .pretrained import from_pretrained as read
+
+    return read(folder)

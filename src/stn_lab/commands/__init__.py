@@ -23,14 +23,19 @@ VERBS = {
     "predict": Verb(
         "stn_lab.commands.predict", "Predict", "Say what images are of, and where a network looks in them."
     ),
+    "rectify": Verb("stn_lab.commands.rectify", "Rectify", "Cut out of images what a transformer looks at."),
     "colocalise": Verb(
         "stn_lab.commands.colocalise", "Colocalise", "Find what pictures share, without labels or boxes."
     ),
-    "rectify": Verb("stn_lab.commands.rectify", "Rectify", "Cut out of images what a transformer looks at."),
+    "align": Verb("stn_lab.commands.align", "Align", "Lay an image or a volume on another, and say whether it worked."),
+    "export": Verb(
+        "stn_lab.commands.export",
+        "Export",
+        "Write a network as a file that runs without this package, and check it at once.",
+    ),
     "demo": Verb(
         "stn_lab.commands.demo", "Demo", "Show a trained model on a page of this machine, to be tried on any image."
     ),
-    "align": Verb("stn_lab.commands.align", "Align", "Lay an image or a volume on another, and say whether it worked."),
     "reproduce": Verb(
         "stn_paper.command",
         "Reproduce",

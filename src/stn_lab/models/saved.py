@@ -83,24 +83,29 @@ def save(
     write_json(folder / SPEC, values)
 
 
-def load(folder: Path) -> SavedModel:
+def load(folder: Path, *, spec: str = SPEC, weights: str = WEIGHTS) -> SavedModel:
     """A model that was saved.
+
+    Args:
+        folder: of the model.
+        spec: name of the file that describes it.
+        weights: name of that of its weights.
 
     Raises:
         UserError: it is not there, damaged, of a later version, or its two files do not belong together.
     """
-    spec = _read(folder / SPEC)
-    if spec.get("format") != FORMAT:
-        raise UserError(f"{folder / SPEC} has format {spec.get('format')}; this version reads {FORMAT}")
+    said = _read(folder / spec)
+    if said.get("format") != FORMAT:
+        raise UserError(f"{folder / spec} has format {said.get('format')}; this version reads {FORMAT}")
     try:
-        canvas = BuiltFor(**spec["canvas"] | {"size": tuple(spec["canvas"]["size"])})
-        network = build(ModelSpec(**spec["model"]), canvas, filters=spec["filters"])
-        preprocessing = Preprocessing(**spec["preprocessing"])
-        classes = tuple(map(str, spec["classes"]))
+        canvas = BuiltFor(**said["canvas"] | {"size": tuple(said["canvas"]["size"])})
+        network = build(ModelSpec(**said["model"]), canvas, filters=said["filters"])
+        preprocessing = Preprocessing(**said["preprocessing"])
+        classes = tuple(map(str, said["classes"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / SPEC} is damaged ({type(error).__name__}: {error})") from error
-    _load_weights(network, folder / WEIGHTS)
-    return SavedModel(network.eval(), classes, preprocessing, spec)
+        raise UserError(f"{folder / spec} is damaged ({type(error).__name__}: {error})") from error
+    _load_weights(network, folder / weights, spec)
+    return SavedModel(network.eval(), classes, preprocessing, said)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -112,7 +117,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged ({error})") from error
 
 
-def _load_weights(network: DigitClassifier, path: Path) -> None:
+def _load_weights(network: DigitClassifier, path: Path, spec: str) -> None:
     try:
         network.load_state_dict(load_file(path))
     except FileNotFoundError:
@@ -120,4 +125,4 @@ def _load_weights(network: DigitClassifier, path: Path) -> None:
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} is damaged ({error})") from error
     except RuntimeError as error:
-        raise UserError(f"{path} holds the weights of another model than {SPEC} beside it describes") from error
+        raise UserError(f"{path} holds the weights of another model than {spec} beside it describes") from error
