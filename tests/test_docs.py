@@ -37,6 +37,11 @@ def test_a_page_shows_what_it_says_of_results(name):
     assert any("assert " in block for block in blocks(name))
 
 
+@pytest.mark.parametrize("name", PAGES[:-1])
+def test_code_is_as_wide_as_the_site_shows(name):
+    assert [line for block in blocks(name) for line in block.splitlines() if len(line) > 78] == []
+
+
 def test_what_a_page_shows_of_an_example_is_in_it():
     written = [line.strip() for line in EXAMPLE.splitlines()]
     shown = [line for block in re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL) for line in block.splitlines()]

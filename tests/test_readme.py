@@ -57,6 +57,15 @@ def test_the_table_of_the_colour_set_is_the_one_of_results():
     assert f"| {looking['boxes_found_percent']:.1f} % |" in page
 
 
+def test_the_answers_of_the_demo_under_load_are_those_of_results():
+    page = " ".join((ROOT / "docs" / "own-images.md").read_text().split())
+    load = json.loads((ROOT / "results" / "stn-demo" / "load.json").read_text())
+    assert load["wrong"] == 0
+    assert f"{load['clients']} clients that all brought images and moved sliders for a minute" in page
+    assert load["seconds"] == 60
+    assert f"got {load['answers']} answers, of which none was wrong" in page
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/index.md", "docs/conventions.md"])
 def test_links_to_files_lead_somewhere(page):
     path = ROOT / page

@@ -26,7 +26,7 @@ WORDS = {
 }
 HELD = (
     "Without the transformer: the same network with the same weights, its transformer held at the identity, so that "
-    "what is behind it gets the image as it is."
+    "what is behind it gets the whole image as it is."
 )
 NO_TRANSFORMER = "This model has no transformer: it gets the image as it is."
 
@@ -85,7 +85,7 @@ def _bring(exhibit: Exhibit, image: gr.State) -> None:
             pictures = [np.squeeze(each.transpose(1, 2, 0)) for each in exhibit.examples]
             gallery = gr.Gallery(
                 list(zip(pictures, exhibit.captions, strict=True)),
-                columns=4,
+                columns=3,
                 height=280,
                 format="png",
                 allow_preview=False,
