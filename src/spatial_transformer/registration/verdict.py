@@ -1,10 +1,11 @@
 """Whether a registration succeeded, and from what that is judged."""
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..families import Family
+from ..families import Family, MatrixFamily
 from ..measures import ncc
 from ..warping import warp
 from .comparison import Comparison, overlap, seen
@@ -14,6 +15,8 @@ from .smoothness import determinants
 
 LEAST_CORRELATION = 0.5
 LEAST_OVERLAP = 0.15
+ROUNDING = 1e-6
+LATTICE = 17  # points along each axis, where a matrix is looked at
 JUDGED = 128  # pixels: the longest side of the level on which images are judged, coarse enough to average noise out
 
 
@@ -46,9 +49,18 @@ def judge(tower: list[Level], family: Family, theta: Tensor, points: Tensor, com
     warped = warp(images[0], family, theta, level.fixed.shape[2:], mode=level.mode, padding="border")
     correlation = 1 - ncc(warped, images[1], weight=weight)
     part = seen(weight)
+    folded = _folds(family, theta, points)
+    success = (correlation > LEAST_CORRELATION) & (part > LEAST_OVERLAP) & (folded == 0)
+    cells = math.prod(max(1, length - 1) for length in points.shape[1:-1])
+    folds = (folded * cells - ROUNDING).ceil().long()
+    return Verdict(success, correlation, part, folded.to(theta.dtype), folds)
+
+
+def _folds(family: Family, theta: Tensor, points: Tensor) -> Tensor:
+    """(N,) where a warp folds, as a part of the image: between pixels; of a matrix, of a lattice, which shows as much."""
+    if isinstance(family, MatrixFamily):
+        points = family.grid(theta, (LATTICE,) * family.dims)
     identity = family.identity(1, dtype=points.dtype, device=points.device)
     side = determinants(family.grid(identity, (2,) * family.dims)).sign()  # a family may begin as a mirror image
-    folds = ~(determinants(points) * side > 0).flatten(1)  # also where there is none, beyond a horizon
-    folded = folds.to(theta.dtype).mean(dim=1)
-    success = (correlation > LEAST_CORRELATION) & (part > LEAST_OVERLAP) & (folded == 0)
-    return Verdict(success, correlation, part, folded, folds.sum(dim=1))
+    folds = ~(determinants(points) * side > 0)  # also where there is none, beyond a horizon
+    return folds.flatten(1).double().mean(dim=1)

@@ -24,7 +24,7 @@ ELLIPSOIDS = (
     ((-0.24, 0.22, 0.30), (0.08, 0.07, 0.09), 0.3),
 )
 BRAIN = 5  # its place among them; what follows lies within it, but for the eyes
-EDGE = 0.02  # half-widths over which an ellipsoid fades
+EDGE = 0.06  # half-widths over which an ellipsoid fades: two voxels of 64, as scanners average over voxels
 NODES = 28  # of the texture, along each axis
 TEXTURE = 0.35
 
