@@ -15,6 +15,8 @@ from .pyramid import Level
 from .smoothness import Smoothness
 from .staged import Staged
 
+Map = Callable[[Tensor], Tensor]
+
 # Levels on which the longest axis has fewer pixels cannot show what bends; most evaluations of the loss on each level.
 COARSEST, STEPS, FINEST_STEPS = 32, 80, 50
 SPACING = 4  # pixels of a level: how far apart the control points are that move a dense flow on it
@@ -51,8 +53,12 @@ def deform(
         worse = ~(loss(theta) <= loss(begin))
         theta = torch.where(worse[:, None], begin, theta)
         zero, theta_of = _unknowns(family, theta, level.fixed.shape[2:])
+
+        def loss_of(unknowns: Tensor, loss: Map = loss, theta_of: Map = theta_of) -> Tensor:
+            return loss(theta_of(unknowns))
+
         steps = min(descent.steps, FINEST_STEPS if last else STEPS)
-        found = lbfgs(lambda z, loss=loss, of=theta_of: loss(of(z)), zero, steps, descent.tolerance, level.pixel())
+        found = lbfgs(loss_of, zero, steps, descent.tolerance, level.pixel())
         theta = theta_of(found.theta)
         found = found._replace(theta=theta)
         losses.append(found.curve)

@@ -164,7 +164,7 @@ def _stages(family: Family | None, stages: Sequence[Family] | None) -> list[Fami
         raise TypeError(
             "`register` needs a family or `stages`, and not both. Pass `stages=[Affine(), BSpline((8, 8))]`."
         )
-    order = [family] if stages is None else list(stages)
+    order = [family] if family is not None else list(stages or ())
     if not order:
         raise ValueError("`stages` must have one family or more; got none.")
     for stage in order:

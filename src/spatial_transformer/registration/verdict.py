@@ -57,7 +57,7 @@ def judge(tower: list[Level], family: Family, theta: Tensor, points: Tensor, com
 
 
 def _folds(family: Family, theta: Tensor, points: Tensor) -> Tensor:
-    """(N,) where a warp folds, as a part of the image: between pixels; of a matrix, of a lattice, which shows as much."""
+    """(N,) where a warp folds, as a part of the image: between pixels, or, of a matrix, on a lattice."""
     if isinstance(family, MatrixFamily):
         points = family.grid(theta, (LATTICE,) * family.dims)
     identity = family.identity(1, dtype=points.dtype, device=points.device)

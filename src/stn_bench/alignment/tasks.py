@@ -56,9 +56,9 @@ def affine(seed: int, change: str, side: int = SIDE // 2) -> Problem:
     matrix = np.vstack([cv2.getAffineTransform(square, moved), [0, 0, 1]])  # of fixed to moving
     fixed = cv2.warpAffine(photos[name], matrix[:2], (side, side), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
     fixed = CHANGES[change](fixed.clip(0, 1))
-    images = (photographs.noisy(random, image) for image in (photos[name], fixed))
+    moving, fixed = (photographs.noisy(random, image) for image in (photos[name], fixed))
     corners = np.array([[0, 0], [side - 1, 0], [side - 1, side - 1], [0, side - 1]], np.float64)
-    return Problem(name, *images, by_matrix(matrix), corners)
+    return Problem(name, moving, fixed, by_matrix(matrix), corners)
 
 
 CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -79,9 +79,8 @@ def heads(seed: int, size: tuple[int, ...] = HEAD) -> Problem:
     matrix = st.converters.to_pixel_matrix(torch.from_numpy(motion)[None], size, size)[0].numpy()
     corners = np.array(list(product(*((0.2 * (n - 1), 0.8 * (n - 1)) for n in reversed(size)))))  # about the head
     random = np.random.default_rng(seed)
-    return Problem(
-        f"head {seed}", *(photographs.noisy(random, image.numpy()) for image in images), by_matrix(matrix), corners
-    )
+    moving, fixed = (photographs.noisy(random, image.numpy()) for image in images)
+    return Problem(f"head {seed}", moving, fixed, by_matrix(matrix), corners)
 
 
 def bent(seed: int, size: tuple[int, ...]) -> Problem:

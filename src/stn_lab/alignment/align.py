@@ -121,7 +121,7 @@ def align(
         "moving_mask": moving.mask if moving_mask is None else moving_mask,
         "fixed_mask": fixed.mask if fixed_mask is None else fixed_mask,
     }
-    options = {"measure": settings.measure, "padding": "border", **masks}
+    options: dict[str, Any] = {"measure": settings.measure, "padding": "border", **masks}
     if settings.mode != "nearest":
         options["mode"] = settings.mode
     if any(name in families.DEFORMATIONS for name in names):

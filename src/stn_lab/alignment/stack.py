@@ -93,8 +93,8 @@ def _to_mean(steps: list[Step], settings: Settings) -> list[Step]:
     """Every image on the mean of all, in the frame of the first."""
     first = steps[0].scan
     shown = [_warped(step, first, settings) for step in steps]
-    total = sum(torch.where(valid, warped, 0) for warped, valid in shown)
-    count = sum(valid.float() for _, valid in shown)
+    total = torch.stack([torch.where(valid, warped, 0) for warped, valid in shown]).sum(dim=0)
+    count = torch.stack([valid.float() for _, valid in shown]).sum(dim=0)
     mean = replace(first, values=total / count.clamp_min(1), mask=count > 0)
     found = [align(step.scan, mean, settings, start=step.total) for step in steps]
     return [Step(step.scan, own, _normalised(own), own.success) for step, own in zip(steps, found, strict=True)]
