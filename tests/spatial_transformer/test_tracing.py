@@ -169,8 +169,8 @@ CALLS = {
 
 # What takes no tensor, or is an optimisation that goes on until it is good, and is never part of a forward.
 NOT_TRACED = {
-    *("Descent", "Registration", "Verdict", "register", "register_chain", "feature_start"),
-    *("Family", "backends", "converters", "guards", "kernels", "measures"),
+    *("Descent", "Registration", "Smoothness", "Verdict", "register", "register_chain", "feature_start"),
+    *("Family", "backends", "compat", "converters", "guards", "kernels", "measures"),
     *("insert", "remove", "parameter_groups", "record_thetas", "tile_starts"),
     *("guards.CollapseMonitor", "guards.CollapseWarning", "guards.normalised_padding", "converters.ImageGeometry"),
 }
