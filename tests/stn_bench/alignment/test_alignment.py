@@ -21,7 +21,7 @@ def small(name):
     return {
         "15 %": partial(tasks.homography, displacement=0.05, side=96),
         "affine": partial(tasks.affine, change="light", side=64),
-        "heads": partial(tasks.heads, size=(24, 24, 24)),
+        "heads": partial(tasks.heads, size=(20, 20, 20)),
         "bent": partial(tasks.bent, size=(40, 40)),
         "bent heads": partial(tasks.bent, size=(22, 20, 24)),
         "inverted": partial(tasks.affine, change="inverted", side=64),
