@@ -7,7 +7,7 @@ import numpy as np
 
 from .problem import Answer, Method, Problem, by_matrix, identity
 
-LEVELS = 5
+LEVELS, COARSEST = 5, 16  # at most so many, none smaller than so many pixels
 RATIO = 0.8  # Lowe's
 REACH = 3.0  # pixels: matches that miss by more are outliers
 
@@ -16,7 +16,7 @@ def ecc(problem: Problem) -> Answer:
     """The enhanced correlation coefficient, on a pyramid."""
     cv2 = _opencv()
     levels = [(problem.moving, problem.fixed)]
-    for _ in range(LEVELS - 1):
+    while len(levels) < LEVELS and min(levels[-1][1].shape) >= 2 * COARSEST:
         levels.append((cv2.pyrDown(levels[-1][0]), cv2.pyrDown(levels[-1][1])))
     matrix = np.eye(3, dtype=np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-6)

@@ -21,7 +21,7 @@ def small(name):
     return {
         "15 %": partial(tasks.homography, displacement=0.05, side=96),
         "affine": partial(tasks.affine, change="light", side=64),
-        "heads": partial(tasks.heads, size=(24, 24, 24)),
+        "heads": partial(tasks.heads, size=(20, 20, 20)),
         "bent": partial(tasks.bent, size=(40, 40)),
         "bent heads": partial(tasks.bent, size=(22, 20, 24)),
         "inverted": partial(tasks.affine, change="inverted", side=64),
@@ -41,7 +41,7 @@ def test_the_truth_lays_the_images_on_one_another(name):
     read = st.sample(torch.from_numpy(pair.moving)[None, None], points, mode="bicubic", padding="border")[0, 0].numpy()
     as_is, fixed = pair.moving.reshape(-1)[inside], pair.fixed.reshape(-1)[inside]
     correlations = [np.corrcoef(values, fixed)[0, 1] for values in (as_is, read)]
-    assert correlations[1] > max(0.9, correlations[0] + 0.02)
+    assert correlations[1] > max(0.8, correlations[0] + 0.05)
     assert problem.error(pair.truth, pair) == 0
     assert problem.error(problem.identity, pair) > 1
     if pair.labels is not None:
