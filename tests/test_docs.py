@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 import yaml
+
+import spatial_transformer as st
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("quick-start", "your-network", "which-family", "faq", "migration", "index")
@@ -23,10 +26,10 @@ def blocks(name):
         yield "\n" * text.count("\n", 0, found.start(1)) + found[1]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "conventions", "drop-in"])
 def test_the_code_of_a_page_runs(name):
     torch.manual_seed(0)
-    names = {"__name__": name}
+    names = {"__name__": name} | ({"torch": torch, "st": st, "cv2": cv2} if name == "conventions" else {})
     code = list(blocks(name))
     assert code
     for block in code:
