@@ -2,7 +2,8 @@
 
 `python tools/drop_in.py` runs the networks of tests/spatial_transformer/compat/networks.py forward, and forward and
 backward, with and without it, writes results/compat/drop-in.json, and the page's table from it (two minutes on a core).
-`--page` only writes the table. Times are of the processor, on one thread, the least of several turns.
+`drop_in.py WORD` measures networks with a word in their name again, `--page` only writes the table. Times are of the
+processor, on one thread, the least of several turns.
 """
 
 import importlib.util
@@ -100,17 +101,23 @@ def write_page() -> None:
     PAGE.write_text(before + BEGIN + table(json.loads(RESULTS.read_text())) + END + rest.split(END)[1])
 
 
+def keep(row: dict[str, Any]) -> None:
+    """In the file, in place of what was measured of this network before."""
+    sys.stdout.write(json.dumps(row) + "\n")
+    sys.stdout.flush()
+    before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    kept = {one["network"]: one for one in [*before, row]}
+    RESULTS.parent.mkdir(exist_ok=True)
+    rows = [kept[name] for name in networks().NETWORKS if name in kept]
+    machine = f"{_processor()}, 1 thread, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}"
+    RESULTS.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+
+
 def main() -> None:
     torch.set_num_threads(1)
-    if "--page" not in sys.argv:
-        rows = []
-        for name in networks().NETWORKS:
-            rows.append(measure(name))
-            sys.stdout.write(json.dumps(rows[-1]) + "\n")
-            sys.stdout.flush()
-        machine = f"{_processor()}, 1 thread, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}"
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    named = [name for name in networks().NETWORKS if any(word in name for word in sys.argv[1:])]
+    for name in [] if "--page" in sys.argv else named or networks().NETWORKS:
+        keep(measure(name))
     if PAGE.exists():
         write_page()
 
