@@ -7,6 +7,7 @@ import numpy as np
 
 from .tasks import TASKS
 
+FEW = 10
 MISSED = 10.0  # pixels: what a success may not be off by
 HEAD = ("found", "median px", "95th percentile", "seconds, median", "slowest", "claims that are wrong")
 
@@ -27,7 +28,11 @@ def tables(result: Mapping[str, Any]) -> str:
         parts.append("")
     origin = result["origin"]
     versions = ", ".join(f"{package} {number}" for package, number in origin["versions"].items())
-    return "\n".join([*parts, f"{origin['threads']} threads; {versions}.", ""])
+    load = origin.get("load", "not recorded, so seconds do not count")
+    parts.append(f"{origin['threads']} threads, load {load}; {versions}.")
+    if len(result["rows"]) < FEW * len({row["task"] for row in result["rows"]}):
+        parts.append(f"Fewer than {FEW} pairs of each kind show that it runs, and not how good it is.")
+    return "\n".join([*parts, ""])
 
 
 def _nothing(rows: Sequence[Mapping[str, Any]], with_dice: bool) -> str:

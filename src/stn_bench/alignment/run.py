@@ -1,6 +1,7 @@
 """Every method on every pair, in turn, into a file of JSON."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -72,7 +73,13 @@ def _origin() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    return {"threads": torch.get_num_threads(), "versions": versions, "methods": {k: v[0] for k, v in METHODS.items()}}
+    load = round(os.getloadavg()[0], 1)
+    return {
+        "threads": torch.get_num_threads(),
+        "load": load,
+        "versions": versions,
+        "methods": {k: v[0] for k, v in METHODS.items()},
+    }
 
 
 def _write(output: Path, result: dict[str, Any]) -> None:

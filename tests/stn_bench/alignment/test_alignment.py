@@ -43,7 +43,7 @@ def test_the_truth_lays_the_images_on_one_another(name):
     correlations = [np.corrcoef(values, fixed)[0, 1] for values in (as_is, read)]
     assert correlations[1] > max(0.8, correlations[0] + 0.05)
     assert problem.error(pair.truth, pair) == 0
-    assert problem.error(problem.identity, pair) > 1
+    assert problem.error(problem.identity, pair) > 0.5
     if pair.labels is not None:
         assert problem.dice(pair.truth, pair) > problem.dice(problem.identity, pair) + 0.02
 
