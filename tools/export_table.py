@@ -149,8 +149,8 @@ def main() -> None:
             path.write_text(json.dumps(row, indent=2) + "\n")
             sys.stdout.write(json.dumps(row) + "\n")
             sys.stdout.flush()
-    if PAGE.exists():
-        write_page()
+            write_page()
+    write_page()
 
 
 def _processor() -> str:
