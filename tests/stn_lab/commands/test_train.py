@@ -310,7 +310,8 @@ def test_the_report_of_a_run_names_the_predicted_parameters(run):
 
 def wait_for(path):
     deadline = time.monotonic() + 120
-    while not path.exists() and time.monotonic() < deadline:
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} does not come"
         time.sleep(0.005)
 
 
