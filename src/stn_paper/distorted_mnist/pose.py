@@ -1,7 +1,7 @@
 """What makes a transformer turn things upright, ours: one network of Table 1, learnt in many ways.
 
-ST-FCN-Aff with everything else as in Table 1: each row changes what its function says. A transformer is paid for turning
-digits upright by fewer errors only; whether it does is measured as the share of the applied rotation that theta undoes.
+ST-FCN-Aff with everything else as in Table 1: each row changes what its function says. A transformer is paid for
+turning digits upright by fewer errors only; whether it does is measured: the share of the rotation that theta undoes.
 Errors that differ by less than 0.2 may do so by chance.
 """
 
@@ -33,7 +33,7 @@ def arm(name: str, learnt: Mapping[str, Any], label: str = "st-fcn:affine", **op
         label: of the network.
         **options: of `ModelSpec`.
     """
-    plain = model(name, label, **options)
+    plain = model(name, label, {}, **options)
     return Row(name, plain.build, learnt=learnt)
 
 
@@ -43,9 +43,11 @@ def dropout(name: str, share: float, learnt: Mapping[str, Any]) -> Row:
 
     def build(scene: Any, filters: int) -> nn.Module:
         network = plain.build(scene, filters)
-        layers = list(network.classifier)
-        forgetful = [[layer, nn.Dropout(share)] if isinstance(layer, nn.ReLU) else [layer] for layer in layers]
-        network.classifier = nn.Sequential(*sum(forgetful, []))
+        assert isinstance(network.classifier, nn.Sequential)
+        layers: list[nn.Module] = []
+        for layer in network.classifier:
+            layers += [layer, nn.Dropout(share)] if isinstance(layer, nn.ReLU) else [layer]
+        network.classifier = nn.Sequential(*layers)
         return network
 
     return Row(name, build, learnt=learnt)
