@@ -1,7 +1,8 @@
-"""Errors against how far something is distorted, for the tables that measure them, as a picture."""
+"""Errors as pictures: against how far something is distorted, and against how much of that a transformer undoes."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from .compare import Comparison
@@ -43,5 +44,36 @@ def draw(rows: Mapping[str, Curves], path: Path) -> None:
     figure.legend(
         *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(rows), frameon=False
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(figure, path)
+
+
+def undoing(comparisons: list[Comparison], budget: BudgetName, name: str) -> dict[str, list[tuple[str, float, float]]]:
+    """Column to its rows, each with the share in percent of the shift, scale or rotation that is undone and the error;
+    medians over seeds. Without the rows and columns in which that was not measured."""
+    found: dict[str, list[tuple[str, float, float]]] = {}
+    for c in comparisons:
+        shares = [result["undone"][name]["share_percent"] for result in c.results if name in result.get("undone", {})]
+        if c.budget == budget and shares:
+            found.setdefault(c.column, []).append((c.row, median(shares), c.ours.value))
+    return found
+
+
+def scatter(columns: Mapping[str, list[tuple[str, float, float]]], undone: str, path: Path) -> None:
+    """A panel for each column, a named point for each row."""
+    from matplotlib.figure import Figure
+
+    from stn_lab.views.figures import save
+
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    panels = figure.subplots(1, len(columns), squeeze=False)[0]
+    for panel, (column, points) in zip(panels, columns.items(), strict=True):
+        for row, share, error in points:
+            panel.plot(share, error, "o", color="#1c7ed6", markersize=4)
+            panel.annotate(row, (share, error), (4, 3), textcoords="offset points", fontsize=7)
+        panel.set_title(column)
+        panel.set_xlabel(f"{undone} undone, %")
+        panel.grid(color="#dee2e6", linewidth=0.6)
+    panels[0].set_ylabel("error, %")
     path.parent.mkdir(parents=True, exist_ok=True)
     save(figure, path)

@@ -9,7 +9,7 @@ from stn_lab.errors import UserError
 from stn_lab.views.wording import duration
 
 from .compare import Comparison, claims, compare
-from .curves import draw, swept
+from .curves import draw, scatter, swept, undoing
 from .results import MEASURED, UNDONE, Result, Results
 from .table import BUDGETS, BudgetName, Table
 from .tables import TABLES
@@ -65,11 +65,18 @@ def _draw_curves(results: Results, pictures: Path) -> None:
         for budget in BUDGETS[1:]:
             if rows := swept(comparisons, budget):
                 draw(rows, pictures / curves_name(table, budget))
+            if table.against and (points := undoing(comparisons, budget, table.against)):
+                scatter(points, UNDONE[table.against], pictures / chart_name(table, budget))
 
 
 def curves_name(table: Table, budget: BudgetName) -> str:
     """Of the file that shows the curves of a table."""
     return f"reproduction-{table.name}-{budget}.svg"
+
+
+def chart_name(table: Table, budget: BudgetName) -> str:
+    """Of the file that shows errors against what is undone."""
+    return f"reproduction-{table.name}-undone-{budget}.svg"
 
 
 def picture_name(table: str, row: str, column: str) -> str:
@@ -88,6 +95,7 @@ def _section(table: Table, comparisons: list[Comparison], pictures: Path) -> str
     checked = [f"- {'✓' if holds else '✗'} {text} ({budget})." for budget, text, holds in claims(comparisons, table)]
     lines += [*checked, ""] if checked else []
     lines += [line for budget in BUDGETS[1:] for line in _curves(table, budget, comparisons)]
+    lines += [line for budget in BUDGETS[1:] for line in _chart(table, budget, comparisons)]
     lines += _pictures(table, pictures)
     return "\n".join(lines)
 
@@ -178,6 +186,14 @@ def _curves(table: Table, budget: BudgetName, comparisons: list[Comparison]) -> 
         yield _line(["---"] * (1 + len(first["amounts"])))
         for row, curves in rows.items():
             yield _line([row, *(f"{error:.1f}" for error in curves[said]["error_percent"])])
+        yield ""
+
+
+def _chart(table: Table, budget: BudgetName, comparisons: list[Comparison]) -> Iterator[str]:
+    """Errors against what is undone, where a table asks for it."""
+    if table.against and undoing(comparisons, budget, table.against):
+        said = UNDONE[table.against]
+        yield f"![Errors against the share of {said} that is undone, {budget}](pictures/{chart_name(table, budget)})"
         yield ""
 
 

@@ -28,11 +28,13 @@ class Row:
         name: as in the paper, in the letters of a file name: "ST-CNN-Aff".
         build: the network, untrained, from the scene of a column and the budget's `filters`.
         published: column to the number that the paper prints; without the columns that it leaves out.
+        learnt: what is different in the budget, for a row that is learnt in another way than the others.
     """
 
     name: str
     build: "Callable[[Any, int], nn.Module]"
     published: Mapping[str, float] = field(default_factory=dict)
+    learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Table:
         right: whether the numbers count what is right, in percent, instead of what is wrong.
         claims: what the paper concludes from it.
         pictured: (row, column) of the cells to be shown with what their transformer sees.
+        against: a chart is drawn of all errors against the share of this that transformers undo.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Table:
     right: bool = False
     claims: tuple[Claim, ...] = ()
     pictured: tuple[tuple[str, str], ...] = ()
+    against: Literal["shift", "scale", "rotation"] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class Cell:
 
     @property
     def budget(self) -> Budget:
-        return replace(self.table.budgets[self.budget_name], seed=self.seed)
+        return replace(self.table.budgets[self.budget_name], **self.row.learnt, seed=self.seed)
 
     @property
     def scene(self) -> Any:

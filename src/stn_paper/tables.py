@@ -27,6 +27,7 @@ WHERE = {
     "recurrence": "distorted_mnist.recurrence",
     "linearised": "distorted_mnist.linearised",
     "invariance": "distorted_mnist.invariance",
+    "pose": "distorted_mnist.pose",
 }
 
 

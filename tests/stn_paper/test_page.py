@@ -77,6 +77,19 @@ def test_what_is_undone_is_a_column_where_it_was_measured(results, write, tmp_pa
     assert "| R: turns 91 %; RTS: shifts 98 %, zooms 60 % |" in text
 
 
+def test_errors_are_drawn_against_what_is_undone_where_a_table_asks_for_it(results, tmp_path):
+    table = TABLES["pose"]
+    for row, share in zip(table.rows[:2], (30.0, 90.0), strict=True):
+        cell = Cell(table, row, "R", "quick", 0)
+        undone = {"rotation": {"share_percent": share}}
+        settings = {"steps": cell.budget.steps, "batch_size": cell.budget.batch_size}
+        results.write(cell, made_up(1.5, **settings) | {"undone": undone})
+    page.write(results, tmp_path / "page.md")
+    assert "(pictures/reproduction-pose-undone-quick.svg)" in (tmp_path / "page.md").read_text()
+    drawn = (tmp_path / "pictures" / "reproduction-pose-undone-quick.svg").read_text()
+    assert all(f"<!-- {row.name} -->" in drawn for row in table.rows[:2])
+
+
 def test_smoke_tests_are_not_shown(results, write, tmp_path):
     write("CNN", "R", 90.0, budget="smoke")
     assert "CNN" not in page.render(results, tmp_path)
