@@ -71,6 +71,7 @@ def scatter(columns: Mapping[str, list[tuple[str, float, float]]], undone: str, 
         for row, share, error in points:
             panel.plot(share, error, "o", color="#1c7ed6", markersize=4)
             panel.annotate(row, (share, error), (4, 3), textcoords="offset points", fontsize=7)
+        panel.margins(x=0.15)  # room for the names
         panel.set_title(column)
         panel.set_xlabel(f"{undone} undone, %")
         panel.grid(color="#dee2e6", linewidth=0.6)

@@ -11,8 +11,8 @@ Left open by the paper and chosen here, for every model alike:
     - quick and standard: AdamW with one cycle, localisation networks at half the learning rate.
       paper: SGD with momentum 0.9, 0.01 falling to a tenth after each third, localisation networks at the same rate.
       Where it was run, held-out errors stopped falling soon after the first third, near where standard ends.
-    - modern: as standard, with smoothed labels and localisation networks that learn as fast as the rest, which is what
-      makes transformers turn digits upright; three times as long.
+    - modern: as standard, with smoothed labels and localisation networks that learn as fast as the rest, under which
+      transformers undo more of what is turned (`pose` has the measurement); three times as long.
 
 Source: Jaderberg et al. (2015), section 4.1 and appendix A.4.
 """
