@@ -52,6 +52,9 @@ def test_the_table_of_the_colour_set_is_the_one_of_results():
     )
     assert f"| `resnet` | **{plain['error_percent']:.2f}** ± {plain['standard_error']:.2f} |" in page
     assert f"{shorter['boxes_found_percent']:.1f} % of the boxes were met" in page
+    for name in ("cnn", "st-cnn"):
+        result = json.loads((ROOT / "results" / "own-images" / f"{name}--seed0.json").read_text())
+        assert f"{result['error_percent']:.2f}" in page
     error, iou = (looking["error_percent"], looking["standard_error"]), looking["box_overlap_mean"]
     assert f"| `st-resnet` | {error[0]:.2f} ± {error[1]:.2f} | 16 x 16 | {iou:.2f} |" in page
     assert f"| {looking['boxes_found_percent']:.1f} % |" in page
