@@ -11,9 +11,14 @@ UNFINISHED = ".part"  # ends the names of files that are being written
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path beside it to be written, which then takes its name; whatever goes wrong, what was there stays."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}{UNFINISHED}")
+def replacing(path: Path, ending: str = UNFINISHED) -> Iterator[Path]:
+    """Gives a path beside it to be written, which then takes its name; whatever goes wrong, what was there stays.
+
+    Args:
+        path: the file.
+        ending: of the name of what is written, for libraries that know a format by it.
+    """
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}{ending}")
     try:
         yield unfinished
         unfinished.replace(path)

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +41,14 @@ def run(table: Path, output: Path, settings: Settings, *, overwrite: bool = Fals
     """
     rows = read_rows(table)
     rank = this_rank()
-    todo = [row for row in rows if overwrite or not _is_done(output / row.name, row, settings)]
+    todo = [
+        (number, row) for number, row in enumerate(rows) if overwrite or not _is_done(output / row.name, row, settings)
+    ]
     if rank.is_first and len(todo) < len(rows):
         sys.stderr.write(f"{len(rows) - len(todo)} of {len(rows)} pairs are done already\n")
-    for place, row in enumerate(todo):
+    for place, (number, row) in enumerate(todo):
         # By the place in the whole table, so that processes agree whatever each of them finds done.
-        if rows.index(row) % rank.count == rank.number:
+        if number % rank.count == rank.number:
             entries = _align(row, output / row.name, settings)
             state = "aligned" if entries["success"] else "NOT aligned"
             sys.stderr.write(f"{place + 1}/{len(todo)} {row.name}: {state}: {entries['why']}\n")
@@ -77,8 +80,8 @@ def read_rows(table: Path) -> list[Row]:
     rows = [_row(table, number, line) for number, line in enumerate(lines)]
     if not rows:
         raise UserError(f"{table} has no pairs")
-    names = [row.name for row in rows]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    names = Counter(row.name for row in rows)
+    twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
         raise UserError(
             f"{table}: two pairs are named {twice!r}, and each needs a folder of its own; give them other names"

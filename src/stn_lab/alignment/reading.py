@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from ..files import UNFINISHED, replacing
 from ..images import decoding, volumes
 from ..images.volumes import Volume
 
@@ -104,13 +105,13 @@ def write(path: Path, values: Tensor, moving: Scan, fixed: Scan) -> Path:
     array = values[0].numpy()
     if fixed.volume is not None:
         path = path.with_name(f"{path.name}.nii.gz")
-        with _unfinished(path) as unfinished:
+        with replacing(path, UNFINISHED + "".join(path.suffixes)) as unfinished:
             volumes.write(unfinished, _as(array[0], moving.dtype), fixed.volume)
         return path
     scaled = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(moving.dtype, 1)
     pixels = _as(array * scaled, moving.dtype)
     path = path.with_name(f"{path.name}{'.tif' if pixels.dtype == np.float32 else '.png'}")
-    with _unfinished(path) as unfinished:
+    with replacing(path, UNFINISHED + "".join(path.suffixes)) as unfinished:
         decoding.Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)).save(unfinished)
     return path
 
@@ -159,17 +160,6 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except decoding.Unreadable as error:
         raise UserError(f"{path}: {error}") from error
-
-
-@contextmanager
-def _unfinished(path: Path) -> Iterator[Path]:
-    """As `replacing`, for libraries that know a format by the end of the name."""
-    unfinished = path.with_name(f"{os.getpid()}.part-{path.name}")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _check_memory(path: Path, values: int) -> None:
