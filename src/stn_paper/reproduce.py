@@ -15,7 +15,6 @@ from stn_lab.errors import UserError
 from stn_lab.training.interruption import Interrupted
 
 from . import page
-from .attention import PICTURE
 from .compare import as_json, compare
 from .results import Results
 from .run import run_cells, time_left
@@ -120,6 +119,8 @@ def _check_writable(folder: Path) -> None:
 
 def _publish(cell: Cell, results: Results, options: "Reproduce") -> None:
     """Bring page and pictures up to date with a cell that has just been finished."""
+    from .attention import PICTURE  # brings PyTorch
+
     drawn = options.runs / "reproduce" / cell.table.name / cell.name / PICTURE
     if drawn.is_file() and cell.seed == 0 and cell.budget_name != "smoke":
         pictures = options.page.parent / "pictures"

@@ -6,7 +6,6 @@ is there but cannot be read is named, rather than left out as if it had not been
 
 import csv
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from ..errors import UserError
 from ..models.saved import SPEC, WEIGHTS
 from .earlier import as_today
+from .number import as_number
 
 Content = TypeVar("Content")
 
@@ -123,14 +123,6 @@ def read_run(folder: Path) -> Run:
     models = tuple(_model(folder, label, results.get(label, {}), config.get("family", "")) for label in labels)
     sweeps = tuple(_undamaged(path, _sweep) for path in sorted(folder.glob("sweep-*.json")))
     return Run(folder.resolve().name, folder, config, models, sweeps)
-
-
-def as_number(value: Any) -> float:
-    """A float of whatever a file holds; NaN for what is not a number."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
 
 
 def _required(folder: Path, name: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from . import wording
 from .gallery import transformer_names
-from .read import Model, as_number
+from .number import as_number
+from .read import Model
 
 # What is undone by less, in percent, has not been learned; less than half is said to be little.
 NOT_LEARNED, HALF = 10, 50

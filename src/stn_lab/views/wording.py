@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from .read import as_number
+from .number import as_number
 
 MISSING, MINUS = "–", "−"  # noqa: RUF001
 NO_BREAK = "\N{NO-BREAK SPACE}"
