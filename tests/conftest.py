@@ -60,6 +60,7 @@ def pytest_collection_finish(session):
     """Ten thousand collected tests are no garbage: whoever looks for some need not go through them each time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 20, 20)  # and seldom
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from stn_bench import command, memory, passes, peers, plan, rows, run
+from stn_bench import command, memory, passes, peers, plan, rows, run, timing
 from stn_bench.cold_start import FirstCall
 from stn_bench.memory import _use
 from stn_bench.result import Result
@@ -61,6 +61,8 @@ def test_a_benchmark_leaves_a_file_with_everything(tmp_path, monkeypatch, capfd)
     monkeypatch.setattr(run.memory, "MEASURED_PEERS", ("ours",))
     monkeypatch.setattr(run.memory, "measure", measured_once(run.memory.measure))
     monkeypatch.setattr(run.cold_start, "measure", lambda: {"warm": FirstCall(1.0, 0.1, 0.2)})
+    monkeypatch.setattr(timing, "PAUSE", 0)
+    monkeypatch.setattr(timing, "SHORTEST_SAMPLE", 1e-6)
     path = tmp_path / "result.json"
     assert stn(*QUICK, "--skip-tests", "--threads", "1,2", "--output", path) == 0
     result = Result.read(path)

@@ -28,12 +28,6 @@ def test_derivatives_with_respect_to_theta_and_points_are_right(family):
     testing.assert_gradients(family)
 
 
-def test_second_derivatives_are_right(family):
-    theta = testing.random_theta(family, batch=1).requires_grad_()
-    points = testing.random_points(family.dims, 1, 2).requires_grad_()
-    assert torch.autograd.gradgradcheck(family.points, (theta, points), fast_mode=True)
-
-
 def test_jacobian_is_the_derivative_with_respect_to_the_points(family):
     theta, points = testing.random_theta(family), testing.random_points(family.dims, 2, 4)
     jacobian = family.jacobian(theta, points)  # (2, 4, D, D)

@@ -48,7 +48,7 @@ def test_networks_of_the_stand_in_cost_the_same():
     assert max(costs) < 1.05 * min(costs)
 
 
-@pytest.mark.parametrize("row", SYNTHETIC.rows, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [SYNTHETIC.rows[0], SYNTHETIC.rows[-1]], ids=lambda row: row.name)
 def test_a_cell_is_trained_measured_and_drawn(row, tmp_path):
     cell = Cell(SYNTHETIC, row, "64px", "smoke", 0)
     result = SYNTHETIC.train(cell, load("digits"), tmp_path, Machine(accelerator="cpu"))
