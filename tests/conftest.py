@@ -12,6 +12,8 @@ import sys
 import pytest
 import torch
 
+gc.set_threshold(100_000, 20, 20)  # what tests make is mostly not garbage: less often than by default
+
 
 class ForkedCommand:
     """`stn ARGUMENTS` in a fork of this process, with the methods of `subprocess.Popen` that tests need.
@@ -60,7 +62,6 @@ def pytest_collection_finish(session):
     """Ten thousand collected tests are no garbage: whoever looks for some need not go through them each time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 20)  # and seldom
 
 
 @pytest.fixture
