@@ -38,9 +38,10 @@ bench: $(VENV)/.dev  ## measure times and memory (half an hour; let nothing else
 	$(BIN)/stn bench --output results/benchmarks/cpu.json
 	$(BIN)/python tools/benchmarks.py
 
-tables: $(VENV)/.dev  ## write the README's tables, docs/benchmarks.md and docs/scaling.md from results/
+tables: $(VENV)/.dev  ## write the README's tables, docs/benchmarks.md, docs/scaling.md and docs/pose.md from results/
 	$(BIN)/python tools/tables.py
 	$(BIN)/python tools/benchmarks.py
+	$(BIN)/python tools/pose.py
 
 families: $(VENV)/.dev  ## write the table in docs/families.md from its tests
 	$(BIN)/python tools/families.py

@@ -1,4 +1,4 @@
-"""docs/drop-in.md and docs/deploy.md say what is measured in results/, and no more."""
+"""docs/drop-in.md, docs/deploy.md and docs/pose.md say what is measured in results/, and no more."""
 
 import importlib.util
 import json
@@ -22,6 +22,13 @@ def test_a_page_has_the_table_of_its_results(name):
     between = module.PAGE.read_text().split(module.BEGIN)[1].split(module.END)[0]
     results = module.rows() if name == "export_table" else json.loads(module.RESULTS.read_text())
     assert between == module.table(results)
+
+
+def test_the_page_of_pose_has_every_way_that_was_tried():
+    module = tool("pose")
+    between = module.PAGE.read_text().split(module.BEGIN)[1].split(module.END)[0]
+    assert between.strip() == module.tables().strip()
+    assert between.count("\n| 5,000 |") >= 13
 
 
 def test_what_is_exported_differs_by_no_more_than_is_promised():
