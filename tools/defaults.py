@@ -63,7 +63,7 @@ def kinds(colour: str) -> dict[str, Kind]:
     """By name; `colour` is the folder of colour images."""
     return {
         "digits": Kind("scikit-learn's digits, rotated, scaled and moved", Data("digits"), "st-cnn", (400, 1600)),
-        "mnist": Kind("MNIST, moved, with clutter", Data("mnist", distortion="TC"), "st-fcn", (500, 2000)),
+        "mnist": Kind("MNIST, moved, with clutter", Data("mnist", distortion="TC"), "st-fcn", (500, 2000), filters=64),
         "colour": Kind(
             "digits on plates on photographs", Data(colour), "st-resnet", (800, 2400), 32, 64, "attention", 16
         ),
