@@ -65,7 +65,14 @@ def pytest_collection_finish(session):
 
 
 @pytest.fixture
-def stn_process(tmp_path_factory):
+def forks():
+    """For tests that train in a fork of this process, which may have differentiated already."""
+    if torch.backends.cuda.is_built():
+        pytest.skip("a PyTorch that is built for CUDA does not differentiate in a fork of a process that has done so")
+
+
+@pytest.fixture
+def stn_process(forks, tmp_path_factory):
     """Call it with arguments of `stn`: what it returns runs beside the test, and is waited for or ended."""
     importlib.import_module("stn_lab.runs.run")  # here, and so in every fork
     started = []

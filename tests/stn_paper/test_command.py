@@ -135,7 +135,7 @@ def test_a_command_that_is_stopped_goes_on_from_there(stop, where, tmp_path, stn
     assert f"step {resumed:,} of 400" not in text, "it did not go on from the checkpoint"
 
 
-def test_processes_of_torchrun_share_the_cells(where, tmp_path):
+def test_processes_of_torchrun_share_the_cells(where, tmp_path, forks):
     """Its agent starts them here as forks, and tells them what it tells the commands that it starts."""
     config = launcher.LaunchConfig(1, 1, 2, rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork")
     command = ["reproduce", "table1", "--budget", "smoke", "--rows", "FCN", "--accelerator", "cpu"]
