@@ -35,7 +35,7 @@ def entries(root: Path) -> tuple[list[Entry], list[str]]:
     """The images of a folder, sorted by path, and notes for the person.
 
     The first folder below the root, or below train/, val/ and test/, names the class; images may lie deeper. Symbolic
-    links are followed, to every folder once. Hidden files are passed over.
+    links are followed, to every folder once, but to none that holds the classes. Hidden files are passed over.
 
     Raises:
         UserError: there are no images, or no folders of classes.
@@ -46,7 +46,7 @@ def entries(root: Path) -> tuple[list[Entry], list[str]]:
         found = _classes(root, None, notes)
     else:
         found = [entry for folder, split in splits for entry in _classes(folder, split, notes)]
-        others = [folder.name for folder in _folders(root) if folder not in dict(splits) and any(images(folder))]
+        others = [folder.name for folder in _folders(root) if folder not in dict(splits) and any(images(folder, root))]
         if others:
             notes.append(f"passed over, beside the folders of the split: {some(others)}")
     if not found:
@@ -56,12 +56,14 @@ def entries(root: Path) -> tuple[list[Entry], list[str]]:
 
 def _split_folders(root: Path) -> list[tuple[Path, Split]]:
     """train/, val/, test/ and their like, where they hold folders; none where these names are those of classes."""
-    full = [folder for folder in _folders(root) if any(images(folder))]
+    full = [folder for folder in _folders(root) if any(images(folder, root))]
     named = [(folder, SPLIT_NAMES[folder.name.lower()]) for folder in full if folder.name.lower() in SPLIT_NAMES]
     classes = [folder for folder, _ in named if _stray(folder)]  # they hold images themselves
     if not named or (classes and len(named) < len(full)):
         return []
-    named = [(folder, split) for folder, split in named if any(any(images(inner)) for inner in _folders(folder))]
+    named = [
+        (folder, split) for folder, split in named if any(any(images(inner, folder)) for inner in _folders(folder))
+    ]
     if named and "train" not in (split for _, split in named):
         if len(named) < len(full):
             return []
@@ -82,7 +84,7 @@ def _classes(root: Path, split: Split | None, notes: list[str]) -> list[Entry]:
     found, without = [], []
     for folder in _folders(root):
         label = unicodedata.normalize("NFC", printable(folder.name))  # macOS writes é as two characters
-        inside = [Entry(path, label, split) for path in images(folder)]
+        inside = [Entry(path, label, split) for path in images(folder, root)]
         found += inside
         without += [] if inside else [folder.name]
     if without and found:
@@ -95,7 +97,24 @@ def _classes(root: Path, split: Split | None, notes: list[str]) -> list[Entry]:
         )
     if stray:
         notes.append(f"passed over, in no class's folder: {some(stray)} in {root}")
-    return found
+    return _once(root, found, notes)
+
+
+def _once(root: Path, found: list[Entry], notes: list[str]) -> list[Entry]:
+    """Without what links show again: a folder gives its images to one class, to the one it lies in if there is one."""
+    real = {folder: os.path.realpath(folder) for folder in {os.path.dirname(entry.path) for entry in found}}  # noqa: PTH120
+    top = os.path.realpath(root)
+
+    def linked(folder: str) -> bool:
+        return real[folder] != os.path.normpath(os.path.join(top, os.path.relpath(folder, root)))  # noqa: PTH118
+
+    first: dict[str, str] = {}
+    for folder in sorted(real, key=lambda folder: (linked(folder), folder)):
+        first.setdefault(real[folder], folder)
+    again = sorted(os.path.relpath(folder, root) for folder in real if first[real[folder]] != folder)
+    if again:
+        notes.append(f"passed over, as links lead to what is read elsewhere: {some(again)} in {root}")
+    return [entry for entry in found if first[real[folder := os.path.dirname(entry.path)]] == folder]  # noqa: PTH120
 
 
 def _folders(root: Path) -> list[Path]:
@@ -107,14 +126,21 @@ def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES | FOREIGN and not name.startswith(".")  # noqa: PTH122
 
 
-def images(folder: Path) -> Iterator[str]:
-    """Paths of the images in a folder and below, sorted; links are followed, to every folder once."""
-    yield from _walk(str(folder), os.path.realpath(folder), set())
+def images(folder: Path, root: Path | None = None) -> Iterator[str]:
+    """Paths of the images in a folder and below, sorted; links are followed, to every folder once.
+
+    Links to folders that hold this one, or `root`, are not followed.
+    """
+    above = set(Path(os.path.realpath(folder)).parents)
+    if root is not None:
+        top = Path(os.path.realpath(root))
+        above |= {top, *top.parents}
+    yield from _walk(str(folder), {str(path) for path in above})
 
 
-def _walk(folder: str, top: str, seen: set[str]) -> Iterator[str]:
+def _walk(folder: str, seen: set[str]) -> Iterator[str]:
     here = os.path.realpath(folder)
-    if here in seen or top.startswith(here + os.sep):
+    if here in seen:
         return  # a link in a circle, or to a folder above
     seen.add(here)
     try:
@@ -126,7 +152,7 @@ def _walk(folder: str, top: str, seen: set[str]) -> Iterator[str]:
         if item.name.startswith("."):
             continue
         if _is_folder(item):
-            yield from _walk(item.path, top, seen)
+            yield from _walk(item.path, seen)
         elif is_image(item.name) and (item.is_symlink() or item.is_file()):
             yield item.path  # a link to nowhere too: it is named when it cannot be read
 

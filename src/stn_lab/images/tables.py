@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,6 +71,7 @@ def entries(table: Path, group_by: str | None = None) -> tuple[list[Entry], list
                 f"{found[entry.path].label!r} further up; an image has one label"
             )
     notes = [f"{again} rows name an image that an earlier row has named; the first counts"] if again else []
+    notes += _split_not_read(header, rows, columns, group)
     _check_there(table, list(found))
     return list(found.values()), skipped, notes
 
@@ -127,6 +129,17 @@ def _columns(table: Path, header: list[str], rows: list[tuple[int, list[str]]]) 
     return found | _box_columns(header)
 
 
+def _split_not_read(
+    header: list[str], rows: list[tuple[int, list[str]]], columns: Mapping[str, int], group: int | None
+) -> list[str]:
+    """A note on a column that is called as a split is, and holds something else."""
+    split = _column(header, SPLIT)
+    if split is None or "split" in columns or split == group:
+        return []
+    other = sorted({_cell(row, split) for _, row in rows if _cell(row, split).lower() not in (*SPLIT_NAMES, "")})
+    return [f"the column {header[split]!r} is not read as a split, as it holds {some(other)}; name train, val and test"]
+
+
 def _box_columns(header: list[str]) -> dict[str, int]:
     for kind, choices in (("corner", CORNERS), ("extent", EXTENTS)):
         for names in choices:
@@ -154,8 +167,8 @@ def _cell(row: list[str], column: int) -> str:
 def _entry(table: Path, number: int, row: list[str], columns: Mapping[str, int], group: int | None) -> Entry:
     name = _cell(row, columns["path"]).replace("\\", "/")
     path = table.parent / name
-    if not path.suffix and not path.exists():  # an identifier instead of a name
-        path = next((p for p in (path.with_suffix(s) for s in sorted(SUFFIXES)) if p.exists()), path)
+    if not path.suffix and not _is_there(path):  # an identifier instead of a name
+        path = next((p for p in (path.with_suffix(s) for s in sorted(SUFFIXES)) if _is_there(p)), path)
     split: Split | None = SPLIT_NAMES.get(_cell(row, columns["split"]).lower()) if "split" in columns else None
     return Entry(
         str(path),
@@ -185,9 +198,13 @@ def _box(
     return a, b, c, d
 
 
+def _is_there(path: str | Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110  (Path.exists raises for names that are too long)
+
+
 def _check_there(table: Path, paths: list[str]) -> None:
     """A few files that are missing are skipped later on; when most are, the paths are wrong."""
-    missing = [path for path in paths if not Path(path).exists()]
+    missing = [path for path in paths if not _is_there(path)]
     if 2 * len(missing) > len(paths):
         raise UserError(
             f"{table}: {len(missing)} of its {len(paths)} files are not there, the first {missing[0]!r}; "

@@ -126,6 +126,29 @@ def test_links_are_followed_and_loops_are_not(folder):
     assert not data.skipped
 
 
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [("here", "."), ("up", ".."), ("aardvark", "cat"), ("kitten", "cat"), ("pups", "dog/pups"), ("cat/other", "dog")],
+)
+def test_no_image_is_of_two_classes_by_a_link(folder, name, target):
+    """Also in training and test at once, or from beside the data."""
+    picture(folder.parent / "beside" / "1.png")
+    picture(folder / "dog" / "pups" / "1.png")
+    (folder / name).symlink_to(folder / target)
+    data = read(folder)
+    assert data.classes == ("cat", "dog")
+    assert sum(sizes(data)) == 21
+    assert "passed over" in data.summary()
+
+
+def test_classes_that_are_links_into_a_pool(folder):
+    classes = folder.parent / "classes"
+    classes.mkdir()
+    for label in ("cat", "dog"):
+        (classes / label).symlink_to(folder / label)
+    assert sizes(read(classes)) == sizes(read(folder))
+
+
 def test_a_link_that_leads_to_itself_is_passed_over_and_named_where_it_should_be_an_image(folder):
     for name in ("self", "self.png"):
         (folder / "cat" / name).symlink_to(folder / "cat" / name)

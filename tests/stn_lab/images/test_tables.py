@@ -112,6 +112,17 @@ def test_a_column_of_splits(table):
     assert (len(data.train), len(data.validation), len(data.test)) == (4, 2, 2)
 
 
+def test_a_column_of_splits_that_names_others_is_a_note(table):
+    data = read(table("path,label,split", "{path},{label},train", "pictures/cat 9.png,cat,holdout"))
+    assert "'split' is not read as a split, as it holds 'holdout'" in data.summary()
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a" * 5000 + ".png"])
+def test_a_path_that_is_too_long_is_skipped(table, name):
+    (skipped,) = read(table("path,label", "{path},{label}", f"{name},cat")).skipped
+    assert "too long" in skipped.reason
+
+
 def test_groups_by_column_and_by_expression(table):
     path = table("path,label,Animal No", "{path},{label},{path}")
     data = read(path, ReadOptions(group_by="animal_no"))
