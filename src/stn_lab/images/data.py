@@ -184,6 +184,9 @@ def _catalogue(source: Path, options: ReadOptions) -> Catalogue:
         if (source / BOXES).is_file():
             known = tables.boxes(source / BOXES)
             entries = [replace(entry, box=known.get(entry.path)) for entry in entries]
+            astray = sorted(known.keys() - {entry.path for entry in entries})
+            if astray:
+                notes.append(f"{len(astray)} paths of {BOXES} are of no image that was found, the first {astray[0]!r}")
         catalogue = _of_files(entries, source, options.group_by)
     elif not source.exists():
         raise UserError(f"{source} is not there; give a folder with a folder per class, a .csv or an .npz")

@@ -87,7 +87,7 @@ def boxes(table: Path) -> dict[str, tuple[float, float, float, float]]:
     columns = _box_columns(header)
     if path is None or not columns:
         raise UserError(f"{table} needs the columns path, left, top, right, bottom; its columns are {some(header, 20)}")
-    found = {str(table.parent / _cell(row, path)): _box(table, number, row, columns) for number, row in rows}
+    found = {str(_file(table, _cell(row, path))): _box(table, number, row, columns) for number, row in rows}
     return {name: box for name, box in found.items() if box}
 
 
@@ -164,11 +164,15 @@ def _cell(row: list[str], column: int) -> str:
     return row[column] if column < len(row) else ""
 
 
+def _file(table: Path, name: str) -> Path:
+    path = table.parent / name.replace("\\", "/")
+    if path.suffix or not path.name or _is_there(path):
+        return path
+    return next((p for p in (path.with_suffix(s) for s in sorted(SUFFIXES)) if _is_there(p)), path)  # an identifier
+
+
 def _entry(table: Path, number: int, row: list[str], columns: Mapping[str, int], group: int | None) -> Entry:
-    name = _cell(row, columns["path"]).replace("\\", "/")
-    path = table.parent / name
-    if not path.suffix and not _is_there(path):  # an identifier instead of a name
-        path = next((p for p in (path.with_suffix(s) for s in sorted(SUFFIXES)) if _is_there(p)), path)
+    path = _file(table, _cell(row, columns["path"]))
     split: Split | None = SPLIT_NAMES.get(_cell(row, columns["split"]).lower()) if "split" in columns else None
     return Entry(
         str(path),

@@ -357,3 +357,12 @@ def test_an_unreadable_path_is_named(tmp_path):
 def test_groups_that_do_not_work(folder, pattern, message):
     with pytest.raises(UserError, match=message):
         read(folder, ReadOptions(group_by=pattern))
+
+
+def test_boxes_of_a_folder_as_windows_writes_paths_and_those_of_no_image(folder):
+    lines = ["path,left,top,right,bottom", r"cat\0.png,1,1,4,4", "dog/0,1,1,4,4", "cow/0.png,1,1,4,4"]
+    (folder / "boxes.csv").write_text("\n".join(lines))
+    data = read(folder)
+    boxes = [images.boxes for images in (data.train, data.validation, data.test)]
+    assert sum(int(box.isfinite().all(dim=1).sum()) for box in boxes) == 2
+    assert "1 paths of boxes.csv are of no image" in data.summary()
