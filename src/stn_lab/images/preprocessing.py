@@ -57,7 +57,7 @@ class Preprocessing:
             UserError: the file is no image, or damaged.
         """
         try:
-            return torch.from_numpy(self.pixels_of_file(str(path))).float() / 255
+            return torch.tensor(self.pixels_of_file(str(path))).float() / 255  # a copy: Pillow lends its own memory
         except Unreadable as error:
             raise UserError(f"{path}: {error}") from error
 

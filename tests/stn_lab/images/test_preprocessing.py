@@ -80,3 +80,13 @@ def test_read(tmp_path):
 def test_refusals(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         Preprocessing(**{"size": (8, 8)} | wrong)
+
+
+def test_an_image_of_the_size_that_is_seen_is_read_without_a_warning(tmp_path):
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "image.png")
+    torch.set_warn_always(True)  # otherwise PyTorch says so once in a process
+    try:
+        image = Preprocessing((8, 8), 3).read(tmp_path / "image.png")
+    finally:
+        torch.set_warn_always(False)
+    assert image[:, 0, 0].tolist() == [1, 0, 0]
