@@ -1,6 +1,7 @@
 """A CSV with a path and a label in each row, and perhaps a box, a split and a group."""
 
 import csv
+import io
 import math
 import os
 import re
@@ -95,20 +96,29 @@ def _read(table: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header, and each row that is not blank with its line number."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            separator = max(",;\t", key=first.count)
-            reader = csv.reader(file, delimiter=separator, skipinitialspace=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+            text = file.read()
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except UnicodeDecodeError:
         raise UserError(f"{table} is not in UTF-8; save it as 'CSV UTF-8'") from None
     except csv.Error as error:
         raise UserError(f"{table} is no CSV: {error}") from None
+    if text.count('"') % 2:
+        _refuse_open_quote(table, lines)
     if not lines:
         raise UserError(f"{table} is empty; its first line should name the columns, for example: path,label")
     if len(lines) == 1:
         raise UserError(f"{table} has one line only; a line of names of columns should come first, then one per image")
     return lines[0][1], lines[1:]
+
+
+def _refuse_open_quote(table: Path, lines: list[tuple[int, list[str]]]) -> None:
+    """A quote that is not closed makes one row of all lines up to the next one."""
+    for number, row in lines:
+        within = sum(cell.count("\n") for cell in row)
+        if within:
+            raise UserError(f'{table}, line {number - within}: a quote (") opens there and is not closed; take it out')
 
 
 def _columns(table: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> dict[str, int]:

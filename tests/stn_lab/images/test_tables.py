@@ -178,6 +178,8 @@ def test_one_line_says_what_is_wrong(table, header, row, extra, message):
     [
         (b"", "is empty"),
         (b"path,label\n", "one line only"),
+        (b'path,label\na.png,cat\n"b.png,cat\nc.png,dog\n', r'line 3: a quote \("\) opens there'),
+        (b'path,label\r\na.png,"cat\r\nb.png,cat\r\nc.png,dog\r\n', r'line 2: a quote \("\) opens there'),
         ("path,label\nn\xf6,1\n".encode("latin-1"), "not in UTF-8"),
     ],
 )
