@@ -94,7 +94,7 @@ def load(folder: Path, *, spec: str = SPEC, weights: str = WEIGHTS) -> SavedMode
     Raises:
         UserError: it is not there, damaged, of a later version, or its two files do not belong together.
     """
-    said = _read(folder / spec)
+    said = read_json(folder / spec)
     if said.get("format") != FORMAT:
         raise UserError(f"{folder / spec} has format {said.get('format')}; this version reads {FORMAT}")
     try:
@@ -108,7 +108,8 @@ def load(folder: Path, *, spec: str = SPEC, weights: str = WEIGHTS) -> SavedMode
     return SavedModel(network.eval(), classes, preprocessing, said)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file beside weights says; raises UserError where it is missing or damaged."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
