@@ -143,7 +143,7 @@ def write_page() -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--page-only", action="store_true")
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)

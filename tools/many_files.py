@@ -2,11 +2,11 @@
 
     python tools/many_files.py [speed] [memory] [processes]
 
-writes results/many-files/NAME.json; without names all that have no file. The networks have weights at random, which
-take as long as trained ones. `speed` is of pictures of 224 x 224 pixels, crops of 64 and of 224: milliseconds of
-processor time on one thread, stage by stage, and what the command says, which has all cores. `memory` is the peak of a
-process that predicts 2,000 small files, and 20,000. `processes` has the colour set rectified and predicted by one
-process and by two of torchrun, and compares all files that they write.
+writes results/many-files/NAME.json, and what the page says of them; without names all that have no file. The networks
+have weights at random, which take as long as trained ones. `speed` is of pictures of 224 x 224 pixels, crops of 64 and
+of 224: milliseconds of processor time on one thread, stage by stage, and what the command says, which has all cores,
+the better of two calls. `memory` is the peak of a process that predicts 2,000 small files, and 20,000. `processes` has
+the colour set rectified and predicted by one process and by two of torchrun, and compares all files that they write.
 """
 
 import argparse
@@ -45,9 +45,11 @@ from colour_set import CLASSES, example
 from colour_set import write as write_colour_set
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "results" / "many-files"
+RESULTS, PAGE = ROOT / "results" / "many-files", ROOT / "docs" / "own-images.md"
+BEGIN, END = "<!-- speed: written by `python tools/many_files.py` -->\n", "<!-- end of speed -->\n"
 STN = (sys.executable, "-m", "stn_lab.cli")
 RANKS = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "stn_lab.cli")
+COUNTS = (2_000, 20_000)  # files, for memory
 PICTURES, TIMES = 64, 6  # of 224 x 224, each under so many names
 
 
@@ -87,12 +89,25 @@ def speed() -> dict[str, Any]:
         pictures(folder / "in", PICTURES, 224, TIMES)
         for view in (64, 224):
             make_run(folder / f"run{view}", 224, view)
-            command = ("rectify", str(folder / f"run{view}"), str(folder / "in"), str(folder / f"out{view}"))
-            environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
-            said = subprocess.run([*STN, *command], check=True, capture_output=True, text=True, env=environment).stdout
-            (line,) = re.findall(r"images: (decoding .*)", said)
-            found[f"view_{view}"] = {"ms": stages(folder / f"run{view}", folder / "in"), "command": line}
+            run, ms = folder / f"run{view}", stages(folder / f"run{view}", folder / "in")
+            said = max((rectified(run, folder / "in", folder / f"out{view}-{turn}") for turn in (0, 1)), key=per_second)
+            found[f"view_{view}"] = {"ms": ms, "command": said}
     return found
+
+
+def rectified(run: Path, folder: Path, out: Path) -> str:
+    """What the command says of how long it took, on all cores."""
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    command = [*STN, "rectify", str(run), str(folder), str(out)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    (line,) = re.findall(r"images: (decoding .*)", said)
+    return str(line)
+
+
+def per_second(line: str) -> int:
+    """The images that it says it did in a second, without decoding."""
+    (count,) = re.findall(r"([\d,]+) images/s", line)
+    return int(count.replace(",", ""))
 
 
 def stages(run: Path, folder: Path) -> dict[str, float]:
@@ -124,7 +139,7 @@ def stages(run: Path, folder: Path) -> dict[str, float]:
         return {stage: round(least(call) / len(paths), 3) for stage, call in calls.items()}
 
 
-def least(call: Callable[[], Any], turns: int = 4) -> float:
+def least(call: Callable[[], Any], turns: int = 8) -> float:
     """Milliseconds of the processor: the least of several turns, as other programs take a processor's cache."""
     taken = []
     for _ in range(turns):
@@ -141,7 +156,7 @@ def memory() -> dict[str, Any]:
         folder = Path(name)
         make_run(folder / "run", 32, 16)
         random = np.random.default_rng(0)
-        for count in (2_000, 20_000):
+        for count in COUNTS:
             (folder / f"in{count}").mkdir()
             for number in range(count):
                 pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -184,6 +199,43 @@ def compared(one: Path, two: Path) -> dict[str, int]:
     return {"files": len(of[0] | of[1]), "different": different + len(of[0] ^ of[1])}
 
 
+def words() -> str:
+    """What the page says, of what there is."""
+    of = {name: json.loads(path.read_text()) for name in MEASURED if (path := RESULTS / f"{name}.json").exists()}
+    parts = [text(of[name]) for name, text in TEXTS.items() if name in of]
+    return "\n" + "\n\n".join(parts) + "\n\n"
+
+
+def speed_text(found: dict[str, Any]) -> str:
+    lines = [
+        "Milliseconds of processor time for a picture of 224 x 224, with weights at random; how many images a second",
+        "that makes on two cores, decoding left out; and how many the command says, which decodes at the same time:",
+        "",
+        "| `st-resnet` | decode | localise | warp | classify | all of the network | write | images/s | the command |",
+        "|" + " --- |" * 9,
+    ]
+    for view in (64, 224):
+        ms, said = found[f"view_{view}"]["ms"], per_second(found[f"view_{view}"]["command"])
+        cells = [f"{ms[stage]:.1f}" for stage in ("decode", "localise", "warp", "classify", "network", "write")]
+        lines.append(f"| `--view {view}` | {' | '.join(cells)} | {2000 / (ms['network'] + ms['write']):.0f} | {said} |")
+    return "\n".join(lines)
+
+
+def memory_text(found: dict[str, Any]) -> str:
+    few, many = (found[f"{count}_files_mb"] for count in COUNTS)
+    return (
+        f"`stn predict` takes {few:.0f} MB at most for {COUNTS[0]:,} small files, and {many:.0f} MB for {COUNTS[1]:,}."
+    )
+
+
+def processes_text(found: dict[str, Any]) -> str:
+    return (
+        f"One process and two of torchrun write {found['files']:,} files of {found['pictures']:,} pictures, of which "
+        f"{found['different'] or 'none'} differ{'s' * (found['different'] == 0)}."
+    )
+
+
+TEXTS = {"speed": speed_text, "memory": memory_text, "processes": processes_text}
 MEASURED = {"speed": speed, "memory": memory, "processes": processes}
 
 
@@ -191,11 +243,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURED))
-    names = parser.parse_args(arguments).names
+    parser.add_argument("--page-only", action="store_true")
+    options = parser.parse_args(arguments)
     RESULTS.mkdir(exist_ok=True)
-    for name in names or [name for name in MEASURED if not (RESULTS / f"{name}.json").exists()]:
+    for name in (
+        []
+        if options.page_only
+        else options.names or [name for name in MEASURED if not (RESULTS / f"{name}.json").exists()]
+    ):
         write_json(RESULTS / f"{name}.json", MEASURED[name]() | provenance(torch.device("cpu")))
-        sys.stdout.write(f"{name}: {json.dumps(json.loads((RESULTS / f'{name}.json').read_text()))}\n")
+    before, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(before + BEGIN + words() + END + rest.split(END)[1])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from .reading import Pictures
 # Pixels of each channel that go through the network together: its layers take many times as much. What they hold of
 # more is read from memory rather than from a processor's cache, and takes twice as long.
 PIXELS_AT_ONCE = {"cpu": 2**18, "cuda": 2**21}
+KEPT = 2**25 - 2**16  # bytes, the most for `keep_memory`
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Looker:
         # more so where others decode and write meanwhile.
         is_inside = self.transformer is not None and self.network.transformer is None  # recorded by hooks, one call's
         at_once = 1 if is_inside or device.type == "cuda" else torch.get_num_threads()
+        keep_memory()
         self._pool = ThreadPoolExecutor(at_once, "look", torch.set_num_threads, (1,)) if at_once > 1 else None
 
     def look(self, pictures: Pictures) -> Answers:
@@ -103,6 +105,15 @@ class Looker:
     def theta_names(self) -> list[str]:
         """Of the parameters of each transformer."""
         return [] if self.transformer is None else theta_names(self.transformer.family)
+
+
+def keep_memory() -> None:
+    """Have glibc keep what the layers of a network give back, rather than ask the system for it again, page by page.
+
+    It keeps pieces as large as the largest that was ever given back, of at most 32 MiB; this gives back one, untouched.
+    Elsewhere it does nothing. Without it a tenth to a third of the time is the system's.
+    """
+    torch.empty(KEPT, dtype=torch.uint8)
 
 
 def first_transformer(network: torch.nn.Module) -> Transformer | None:
