@@ -84,6 +84,7 @@ def pictures(folder: Path, count: int, side: int, times: int) -> None:
 def speed() -> dict[str, Any]:
     """Processor time of each stage for a picture of 224 x 224 pixels, and what the command says."""
     found: dict[str, Any] = {"side": 224, "pictures": PICTURES * TIMES}
+    found |= {"processors": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}  # of other work, a moment before
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pictures(folder / "in", PICTURES, 224, TIMES)
@@ -209,7 +210,8 @@ def words() -> str:
 def speed_text(found: dict[str, Any]) -> str:
     lines = [
         "Milliseconds of processor time for a picture of 224 x 224, with weights at random; how many images a second",
-        "that makes on two cores, decoding left out; and how many the command says, which decodes at the same time:",
+        "that makes on two cores, decoding left out; and how many the command says, which decodes at the same time, on",
+        f"{found['processors']} cores that had a load of {found['load']} just before:",
         "",
         "| `st-resnet` | decode | localise | warp | classify | all of the network | write | images/s | the command |",
         "|" + " --- |" * 9,
