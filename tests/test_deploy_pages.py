@@ -1,9 +1,10 @@
-"""docs/drop-in.md, docs/deploy.md and docs/pose.md say what is measured in results/, and no more."""
+"""Pages on what networks are good for say what is measured in results/, and no more."""
 
 import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -16,12 +17,32 @@ def tool(name):
     return module
 
 
-@pytest.mark.parametrize("name", ["drop_in", "export_table"])
+WRITTEN = {  # what a tool writes into its page, of the results that there are
+    "drop_in": lambda tool: tool.table(json.loads(tool.RESULTS.read_text())),
+    "export_table": lambda tool: tool.table(tool.rows()),
+    "colocalise_accuracy": lambda tool: f"\n{tool.tables(tool.measured())}\n",
+    "many_files": lambda tool: tool.words(),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_a_page_has_the_table_of_its_results(name):
     module = tool(name)
     between = module.PAGE.read_text().split(module.BEGIN)[1].split(module.END)[0]
-    results = module.rows() if name == "export_table" else json.loads(module.RESULTS.read_text())
-    assert between == module.table(results)
+    assert between == WRITTEN[name](module)
+
+
+def test_processes_that_share_files_write_what_one_writes():
+    found = json.loads((tool("many_files").RESULTS / "processes.json").read_text())
+    assert found["different"] == 0
+
+
+def test_a_score_that_knows_has_a_high_auc():
+    module = tool("colocalise_accuracy")
+    score, right = np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, True, False, False])
+    assert module.auc(score, right) == (3 + 0.5) / 4
+    line = module.calibration("x", [{"iou": [0.9, 0.6, 0.2], "score": [1.0, 0.9, 0.1]}])
+    assert line == "| x | 0 % of 1 | none | none | none | 100 % of 2 |"
 
 
 def test_the_page_of_pose_has_every_way_that_was_tried():

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 import spatial_transformer as st
+from spatial_transformer import testing
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("quick-start", "your-network", "which-family", "faq", "migration", "index")
@@ -34,6 +35,29 @@ def test_the_code_of_a_page_runs(name):
     assert code
     for block in code:
         exec(compile(block, f"docs/{name}.md", "exec"), names)
+
+
+def moved_pair(size, family, theta):
+    """A smooth random picture, channels first, and the same seen through a warp."""
+    moving = testing.random_image(tuple(-(-side // 4) for side in size), batch=1, channels=1)
+    moving = torch.nn.functional.interpolate(moving, size, mode="bilinear" if len(size) == 2 else "trilinear")
+    return moving, st.warp(moving, family, torch.tensor([theta]), mode="bilinear")
+
+
+def test_the_code_of_registration_lays_images_on_one_another():
+    """Its blocks speak of a pair of images, and the last one of volumes."""
+    pair, far, volumes = blocks("registration")
+    moving, fixed = moved_pair((40, 48), st.Translation(), [0.1, -0.05])
+    names = {"st": st, "moving": moving, "fixed": fixed}
+    for block in (pair, far):
+        exec(compile(block, "docs/registration.md", "exec"), names)
+        assert names["found"].success.all()
+        assert (names["found"].warped - fixed).abs()[..., 8:-8, 8:-8].max() < 0.05
+    moving, fixed = moved_pair((12, 10, 11), st.Translation(3), [0.1, 0.0, -0.1])
+    names |= {"moving": moving, "fixed": fixed, "labels": (moving > 0.5).float()}
+    exec(compile(volumes, "docs/registration.md", "exec"), names)
+    assert names["found"].success.all()
+    assert names["found"].verdict.folds.shape == (1,)
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name != "index"])

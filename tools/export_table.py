@@ -45,7 +45,7 @@ FAMILIES: dict[str, Callable[[int], st.Family]] = {
     "BSpline": lambda dims: st.BSpline((3,) * dims),
     "Velocity": lambda dims: st.Velocity((3,) * dims, steps=3, resolution=(8,) * dims),
     "Displacement": lambda dims: st.Displacement((3,) * dims),
-    "Structured": lambda dims: st.Structured(testing.random_image((5,) * dims, batch=2, channels=dims).mul(0.1)),
+    "Structured": lambda dims: st.Structured(testing.random_image((5,) * dims, batch=1, channels=dims)[0]),
 }
 
 

@@ -8,10 +8,13 @@
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from .models.saved import SavedModel
+    from .own_module import Module
 
 
 def load(run: str | Path, model: str | None = None) -> "SavedModel":
@@ -29,31 +32,38 @@ def load(run: str | Path, model: str | None = None) -> "SavedModel":
     return load_model(Path(run), model)
 
 
-def save_pretrained(run: str | Path, folder: str | Path, model: str | None = None) -> None:
-    """Write a model of a run as a folder to hand on: config.json, model.safetensors, and a card of its results.
+def save_pretrained(source: "str | Path | nn.Module", folder: str | Path, model: str | None = None) -> None:
+    """Write a model of a run, or a module of your own, as a folder to hand on: config.json and model.safetensors.
 
     Args:
-        run: the folder of the run.
+        source: the folder of a run, of which README.md becomes a card of its results; or the module.
         folder: where to.
-        model: as for `load`.
+        model: of a run, as for `load`.
 
     Raises:
-        UserError: as for `load`, or the folder cannot be written.
+        UserError: as for `load`, a part of the module has no values, or the folder cannot be written.
     """
     from .pretrained import save_pretrained as save
 
-    save(run, folder, model)
+    save(source, folder, model)
 
 
-def from_pretrained(folder: str | Path) -> "SavedModel":
-    """The model of a folder that `save_pretrained` wrote. Nothing in it is executed.
+@overload
+def from_pretrained(folder: str | Path) -> "SavedModel": ...
+@overload
+def from_pretrained(folder: str | Path, module: "Module") -> "Module": ...
+def from_pretrained(folder: str | Path, module: Any = None) -> Any:
+    """What `save_pretrained` wrote into a folder: the model of a run, or weights for a module. Nothing is executed.
 
     Args:
         folder: a local one.
+        module: for the weights of a module of your own: one that is built as that was. It gets them in place, all of
+            them or none, and is returned in evaluation mode.
 
     Raises:
-        UserError: it is not there, damaged, of a later version, or its files do not belong together.
+        UserError: it is not there, damaged, of a later version, its files do not belong together, or it is of a module
+            and none, or another one, is given.
     """
     from .pretrained import from_pretrained as read
 
-    return read(folder)
+    return read(folder) if module is None else read(folder, module)

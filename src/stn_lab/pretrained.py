@@ -4,7 +4,8 @@
     model.safetensors      weights
     README.md              the card
 
-Nothing in such a folder is ever executed: numbers and words are read, and the network is built by this package.
+Nothing in such a folder is ever executed: numbers and words are read, and the network is built by this package. Of a
+module that a person has written there are weights alone, read into one that the person builds: own_module.py.
 """
 
 import html
@@ -12,54 +13,80 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+from torch import nn
 
 from .errors import UserError
 from .files import replacing, write_json
-from .models.saved import WEIGHTS, SavedModel, load
+from .models.saved import WEIGHTS, SavedModel, load, read_json
+from .own_module import Module, load_module, save_module
 from .runs.folder import RunFolder
 from .runs.saved import load_model
 
 CONFIG, PRETRAINED_WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
 
-def save_pretrained(run: str | Path, folder: str | Path, model: str | None = None) -> None:
-    """Write a model of a run as a folder that `from_pretrained` reads, with a card of its results.
+def save_pretrained(source: str | Path | nn.Module, folder: str | Path, model: str | None = None) -> None:
+    """Write a model of a run, or a module, as a folder that `from_pretrained` reads.
 
     Args:
-        run: the folder of the run.
+        source: the folder of a run: the folder gets a card of its results too; or a module of your own.
         folder: where to; made if it is not there. What else is in it stays.
-        model: its label, "st-cnn"; by default, of several the one with the lowest validation error.
+        model: of a run, its label, "st-cnn"; by default, of several the one with the lowest validation error.
 
     Raises:
-        UserError: this is no run, it has no such model that is trained, or the folder cannot be written.
+        UserError: this is no run, it has no such model that is trained, a part of the module has no values, or the
+            folder cannot be written.
     """
-    source, target = RunFolder.open(Path(run)), Path(folder)
-    found = load_model(source.path, model)
-    label = found.spec["model"]["label"]
-    card = model_card(found, source.results()[label], source.path.name)
+    target = Path(folder)
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        with replacing(target / PRETRAINED_WEIGHTS) as unfinished:
-            shutil.copyfile(source.model(label) / WEIGHTS, unfinished)
-        write_json(target / CONFIG, found.spec)
-        with replacing(target / CARD) as unfinished:
-            unfinished.write_text(card, encoding="utf-8")
+        if isinstance(source, nn.Module):
+            save_module(source, target / CONFIG, target / PRETRAINED_WEIGHTS)
+        else:
+            _save_model(RunFolder.open(Path(source)), target, model)
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
-def from_pretrained(folder: str | Path) -> SavedModel:
-    """The model of a folder that `save_pretrained` wrote.
+def _save_model(source: RunFolder, target: Path, model: str | None) -> None:
+    found = load_model(source.path, model)
+    label = found.spec["model"]["label"]
+    card = model_card(found, source.results()[label], source.path.name)
+    target.mkdir(parents=True, exist_ok=True)
+    with replacing(target / PRETRAINED_WEIGHTS) as unfinished:
+        shutil.copyfile(source.model(label) / WEIGHTS, unfinished)
+    write_json(target / CONFIG, found.spec)
+    with replacing(target / CARD) as unfinished:
+        unfinished.write_text(card, encoding="utf-8")
+
+
+@overload
+def from_pretrained(folder: str | Path) -> SavedModel: ...
+@overload
+def from_pretrained(folder: str | Path, module: Module) -> Module: ...
+def from_pretrained(folder: str | Path, module: Module | None = None) -> SavedModel | Module:
+    """What `save_pretrained` wrote into a folder. Nothing in it is executed.
 
     Args:
         folder: a local one.
+        module: for the weights of a module of your own: one that is built as that was. It gets them in place, all of
+            them or none, and is returned in evaluation mode.
 
     Raises:
-        UserError: it is not there, damaged, of a later version, or its two files do not belong together.
+        UserError: it is not there, damaged, of a later version, its two files do not belong together, or it is of a
+            module and none, or another one, is given.
     """
     if not Path(folder).is_dir():
         raise UserError(f"{folder} is not a folder; give one that `save_pretrained` wrote, fetched before")
+    config, weights = Path(folder) / CONFIG, Path(folder) / PRETRAINED_WEIGHTS
+    if module is not None:
+        return load_module(module, config, weights)
+    if "module" in (said := read_json(config)):
+        name = said["module"]
+        raise UserError(
+            f"{folder} has the weights of a module, {name}; build one and hand it over: from_pretrained(folder, module)"
+        )
     return load(Path(folder), spec=CONFIG, weights=PRETRAINED_WEIGHTS)
 
 

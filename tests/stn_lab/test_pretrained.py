@@ -1,10 +1,14 @@
 """A model as a folder to hand on."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+import spatial_transformer as st
 import stn_lab
 from stn_lab.errors import UserError
 from stn_lab.images.preprocessing import Preprocessing
@@ -51,6 +55,19 @@ def test_what_is_read_answers_as_what_was_written(run, folder):
     assert torch.equal(before.network(image), after.network(image))
     assert (after.classes, after.preprocessing, after.spec) == (before.classes, before.preprocessing, before.spec)
     assert sorted(file.name for file in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_the_code_of_the_page_runs(run, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "demo").symlink_to(run)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    assert names["model"].classes == CLASSES
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.equal(names["same"](images), names["trained"].eval()(images))
 
 
 def test_another_model_of_the_run(run, tmp_path):
@@ -111,3 +128,73 @@ def test_a_folder_that_cannot_be_written(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         stn_lab.save_pretrained(run, tmp_path / "file")
+
+
+class Net(nn.Module):
+    """A person's own, with a transformer inside, two names for one weight, and a buffer."""
+
+    def __init__(self, family=None, classes=3):
+        super().__init__()
+        self.front = st.SpatialTransformer(st.ConvLocaliser(1, width=2), st.Rigid() if family is None else family)
+        self.norm = nn.BatchNorm2d(1)
+        self.head = nn.Linear(64, classes)
+        self.twin = self.head
+
+    def forward(self, images):
+        return self.twin(self.norm(self.front(images)).flatten(1))
+
+
+@pytest.fixture
+def own(tmp_path):
+    torch.manual_seed(0)
+    net = Net()
+    nn.init.normal_(net.front.regression.bias, std=0.1)
+    net(torch.rand(4, 1, 8, 8))  # which counts in the buffers
+    stn_lab.save_pretrained(net, tmp_path / "own" / "net")
+    return net.eval(), tmp_path / "own" / "net"
+
+
+def test_weights_of_a_module_go_into_one_that_is_built_alike(own):
+    net, folder = own
+    assert sorted(file.name for file in folder.iterdir()) == ["config.json", "model.safetensors"]
+    other = Net()
+    assert stn_lab.from_pretrained(folder, other) is other
+    images = torch.rand(2, 1, 8, 8)
+    assert torch.equal(other(images), net(images))
+    assert other.twin.weight is other.head.weight
+
+
+OTHERS = {
+    "none": (
+        lambda: None,
+        r"the weights of a module, Net; build one and hand it over: from_pretrained\(folder, module",
+    ),
+    "layer": (lambda: Net(classes=4), r"head.weight is \(3, 64\) in the file and \(4, 64\) in the module"),
+    "more": (lambda: nn.Sequential(Net()), "the file has no 0.front"),
+    "less": (nn.Identity, "the module has no front"),
+    "family": (lambda: Net(st.Attention()), r"its transformers are .*Rigid.*, those of the module .*Attention"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), OTHERS.values(), ids=OTHERS)
+def test_another_module_is_refused_and_stays_as_it_is(make, message, own):
+    other = make()
+    before = {} if other is None else {name: value.clone() for name, value in other.state_dict().items()}
+    with pytest.raises(UserError, match=message):
+        stn_lab.from_pretrained(own[1], other)
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in before.items())
+
+
+def test_a_module_without_values_leaves_nothing(tmp_path):
+    for module in (nn.LazyLinear(3), nn.Linear(2, 2, device="meta")):
+        with pytest.raises(UserError, match="weight has no values yet"):
+            stn_lab.save_pretrained(module, tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
+@pytest.mark.parametrize("name", ["no weights", "damaged weights", "pickled weights", "damaged config"])
+def test_mistakes_of_a_module_s_folder(name, own):
+    damage, message = MISTAKES[name]
+    damage(own[1])
+    with pytest.raises(UserError, match=message):
+        stn_lab.from_pretrained(own[1], Net())

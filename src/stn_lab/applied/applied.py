@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import UserError
 from ..models.saved import SPEC, WEIGHTS, SavedModel
 from ..runs.folder import RunFolder
-from ..runs.saved import load_model
+from ..runs.saved import best_of, load_model
 from .looking import Answers, Looker, device_of
 from .ranks import Rank
 from .reading import Pictures, Reader
@@ -68,7 +68,7 @@ def load_looking(run: Path, label: str | None) -> SavedModel:
     results = RunFolder.open(run).results()
     looking = [name for name in results if name.startswith("st-") and "@" not in name]
     if label is None and looking:
-        label = min(looking, key=lambda name: results[name]["validation_error_percent"])
+        label = best_of({name: results[name] for name in looking})
     model = load_model(run, label)
     if model.network.transformer is None:
         helps = f"take --model {' or '.join(looking)}" if looking else "train one: stn train --model st-resnet"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..images.catalogue import printable
-from ..images.decoding import Image, Unreadable
+from ..images.decoding import Unreadable
 from ..images.folders import is_image
 from .applied import Applied
 from .coco import Found, Picture, write_coco
@@ -21,6 +21,7 @@ from .job import Chunk, Job
 from .listing import images_below, in_order, some
 from .looking import Answers, records_of
 from .out import REGIONS, SHEET, SKIPPED, STATE, Record, new_folder, spread, whole
+from .png import write_png
 from .predictions import quadrilateral, valid, write_skipped
 from .reading import Pictures, read_upright
 from .sheet import Cell, annotate, write_sheet
@@ -28,9 +29,7 @@ from .stream import Stages, work
 from .tally import Tally
 
 LONGEST = 255  # bytes of a file's name
-# Of PNG: level 1, Huffman codes alone; for photographs a quarter faster than zlib's matches, and no larger.
-FAST = {"compress_level": 1, "compress_type": 2}
-WRITERS = min(8, os.cpu_count() or 1)  # threads; Pillow compresses without Python's lock
+WRITERS = min(8, os.cpu_count() or 1)  # threads; zlib compresses without Python's lock
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,7 @@ class Rectifier:
     def _write_crops(self, record: Record, crops: np.ndarray) -> None:
         """(K, C, h, w) of one picture."""
         for k, crop in enumerate(crops, start=1):
-            pixels = crop[0] if len(crop) == 1 else crop.transpose(1, 2, 0)
-            Image.fromarray(pixels).save(self._crop(record["path"], k if len(crops) > 1 else None), "PNG", **FAST)
+            write_png(self._crop(record["path"], k if len(crops) > 1 else None), crop)
 
     def _crop(self, item: str, number: int | None) -> Path:
         return self.out / "crops" / crop_name(item, number)

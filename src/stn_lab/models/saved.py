@@ -94,21 +94,34 @@ def load(folder: Path, *, spec: str = SPEC, weights: str = WEIGHTS) -> SavedMode
     Raises:
         UserError: it is not there, damaged, of a later version, or its two files do not belong together.
     """
-    said = _read(folder / spec)
+    said = read_json(folder / spec)
     if said.get("format") != FORMAT:
         raise UserError(f"{folder / spec} has format {said.get('format')}; this version reads {FORMAT}")
     try:
         canvas = BuiltFor(**said["canvas"] | {"size": tuple(said["canvas"]["size"])})
-        network = build(ModelSpec(**said["model"]), canvas, filters=said["filters"])
         preprocessing = Preprocessing(**said["preprocessing"])
         classes = tuple(map(str, said["classes"]))
+        _check_alike(canvas, preprocessing, classes)
+        network = build(ModelSpec(**said["model"]), canvas, filters=said["filters"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / spec} is damaged ({type(error).__name__}: {error})") from error
     _load_weights(network, folder / weights, spec)
     return SavedModel(network.eval(), classes, preprocessing, said)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _check_alike(canvas: BuiltFor, preprocessing: Preprocessing, classes: tuple[str, ...]) -> None:
+    """Raises ValueError where a network would be built for other images, or answers, than the file says beside it."""
+    for what, built, said in (
+        ("size", canvas.size, tuple(preprocessing.size)),
+        ("channels", canvas.channels, preprocessing.channels),
+        ("classes", canvas.classes, len(classes)),
+    ):
+        if built != said:
+            raise ValueError(f"{what}: the network is built for {built}, the rest of the file says {said}")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file beside weights says; raises UserError where it is missing or damaged."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

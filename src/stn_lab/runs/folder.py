@@ -125,11 +125,12 @@ class RunFolder:
             path.unlink()
 
     def results(self) -> dict[str, dict[str, Any]]:
-        """Results of the models that are finished, by label; a damaged file counts as none."""
+        """Results of the models that are finished, by label; a damaged file, or entry, counts as none."""
         try:
-            return dict(json.loads(self.results_file.read_text()))
+            read = dict(json.loads(self.results_file.read_text()))
         except (OSError, ValueError, TypeError):
             return {}
+        return {label: result for label, result in read.items() if isinstance(result, dict)}
 
     def finished(self, steps: int) -> set[str]:
         """Labels of the models that have taken so many steps, or were stopped early on their way there."""

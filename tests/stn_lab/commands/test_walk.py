@@ -1,11 +1,16 @@
 """The walk of docs/own-images.md, line by line: a set, a run, and what it is good for; small, with hardly a step."""
 
+import contextlib
 import csv
 import importlib.util
 import json
 import re
 import shlex
+import signal
+import time
 from pathlib import Path
+from socket import socket
+from urllib.request import urlopen
 
 import pytest
 
@@ -21,7 +26,9 @@ def lines():
     blocks = [text for kind, text in re.findall(r"^```(\w*)\n(.*?)^```", page, re.DOTALL | re.MULTILINE) if not kind]
     text = "\n".join(blocks).replace("\\\n", " ")
     return [
-        line for line in text.splitlines() if re.match(r"(python tools/colour_set|stn (train|predict|rectify)) ?", line)
+        line
+        for line in text.splitlines()
+        if re.match(r"(python tools/colour_set|stn (train|predict|rectify|export|demo)) ?", line)
     ]
 
 
@@ -29,21 +36,42 @@ def small(arguments):
     return [SMALL.get(before, word) for before, word in zip(["", *arguments], arguments, strict=False)]
 
 
-def test_every_line_of_the_walk_runs(tmp_path, monkeypatch, capfd):
+def port():
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def visited(process, address, patience=120):
+    """What a page shows, as soon as it is there; its process is ended as by Ctrl-C."""
+    until = time.monotonic() + patience
+    while process.returncode is None and time.monotonic() < until:
+        with contextlib.suppress(OSError), urlopen(address) as page:
+            shown = page.read().decode()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=patience)
+            return shown
+        time.sleep(0.1)
+    raise AssertionError(process.communicate(timeout=1)[0])
+
+
+def test_every_line_of_the_walk_runs(tmp_path, monkeypatch, capfd, stn_process):
     spec = importlib.util.spec_from_file_location("colour_set", ROOT / "tools" / "colour_set.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     monkeypatch.chdir(tmp_path)
     walked = []
+    more = {"train": ["--filters", "48", "--accelerator", "cpu"], "export": []}
     for line in lines():
         program, *arguments = shlex.split(line)
         if program == "python":
             tool.main([*arguments[1:], "--train", "3", "--validation", "1", "--test", "4"])
+        elif arguments[0] == "demo":
+            page = visited(stn_process(*arguments, "--port", number := port()), f"http://127.0.0.1:{number}")
         else:
-            more = ["--filters", "48", "--accelerator", "cpu"] if arguments[0] == "train" else ["--device", "cpu"]
-            main([*small(arguments), *more])
+            main([*small(arguments), *more.get(arguments[0], ["--device", "cpu"])])
         walked.append(arguments[0])
-    assert walked == ["tools/colour_set.py", "train", "predict", "predict", "rectify"]
+    assert walked == ["tools/colour_set.py", "train", "predict", "predict", "rectify", "export", "demo"]
     with (tmp_path / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     coco = json.loads((tmp_path / "rectified" / "regions.json").read_text())
@@ -53,4 +81,8 @@ def test_every_line_of_the_walk_runs(tmp_path, monkeypatch, capfd):
         assert coco["categories"][found["category_id"] - 1]["name"] == row["class"]
         assert found["score"] == pytest.approx(float(row["probability"]), rel=1e-4)
         assert found["quadrilateral"][2][1] == pytest.approx(float(row["quadrilateral: bottom right y"]), abs=0.01)
-    assert "colour/test/7/00003.png: " in capfd.readouterr().out
+    text = capfd.readouterr().out
+    assert "colour/test/7/00003.png: " in text
+    (off,) = re.findall(r"st-resnet.onnx: .*logits differ by (\S+) at most", text)
+    assert float(off) <= 1e-4
+    assert "gradio" in page

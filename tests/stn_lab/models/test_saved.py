@@ -57,6 +57,15 @@ def test_a_model_is_read_as_it_was_written(tmp_path, label):
         ({"format": 2}, "format 2; this version reads 1"),
         ({"canvas": {}}, "spec.json is damaged"),
         ({"classes": None}, "spec.json is damaged"),
+        ({"classes": ["a"]}, "classes: the network is built for 3, the rest of the file says 1"),
+        (
+            {"canvas": {"channels": 3, "size": [10**6, 10**6], "classes": 3, "pool": False}},
+            r"built for \(1000000, 10000",
+        ),
+        (
+            {"canvas": {"channels": 1, "size": [32, 40], "classes": 3, "pool": False}},
+            "channels: the network is built for 1",
+        ),
         ({"model": {"label": "x"}}, "spec.json is damaged"),
         ({"model": {"label": "x", "network": "vgg", "family": None}}, "spec.json is damaged"),
         ({"model": {"label": "cnn", "network": "cnn", "family": None}}, "weights of another model"),
@@ -105,6 +114,15 @@ def test_the_example_of_the_readme_runs(run, monkeypatch):
     names = {}
     exec(code, names)
     assert names["answer"] in "0123456789"
+
+
+def test_results_that_are_damaged_do_not_matter_to_one_that_is_not(run):
+    results = json.loads((run / "results.json").read_text())
+    (run / "results.json").write_text(json.dumps({"a": 3, "b": {}, **results}))
+    try:
+        assert stn_lab.load(run).spec["model"]["label"] in results
+    finally:
+        (run / "results.json").write_text(json.dumps(results))
 
 
 def test_a_model_that_there_is_not_is_named_with_those_that_there_are(run, tmp_path):
