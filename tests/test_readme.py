@@ -55,6 +55,11 @@ def test_the_table_of_the_colour_set_is_the_one_of_results():
     for name in ("cnn", "st-cnn"):
         result = json.loads((ROOT / "results" / "own-images" / f"{name}--seed0.json").read_text())
         assert f"{result['error_percent']:.2f}" in page
+    for path in (ROOT / "results" / "own-images").glob("st-cnn--view*.json"):
+        result, (_, view, rate, _) = json.loads(path.read_text()), path.stem.split("--")
+        row = f"| {view[5:]} | {rate[3:]} | {result['steps']:,} | {result['error_percent']:.1f} |"
+        assert row in page
+        assert result["boxes_found_percent"] == 0
     error, iou = (looking["error_percent"], looking["standard_error"]), looking["box_overlap_mean"]
     assert f"| `st-resnet` | {error[0]:.2f} ± {error[1]:.2f} | 16 x 16 | {iou:.2f} |" in page
     assert f"| {looking['boxes_found_percent']:.1f} % |" in page
