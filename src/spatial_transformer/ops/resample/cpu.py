@@ -107,20 +107,32 @@ def slope(
 
 
 class Prepared:
-    """An operator that is run again and again on tensors of the same shapes, with nothing to be done but by its kernel.
+    """An operator that is run again and again on tensors of the same shapes and strides.
 
     Args:
         plan: of a call without direction and index.
         sets: of points, or images for `push`.
+        adds: for `push`, whether the kernel adds to what is there.
         result_step: for `slope`, from set to set and from coordinate to coordinate.
+        parts: for `slope`, the shape of what is to be summed along its second axis; None if the kernel writes the
+            gradient itself.
     """
 
-    __slots__ = ("_job", "_plan", "_tasks")
+    __slots__ = ("_adds", "_job", "_parts", "_plan", "_tasks")
 
-    def __init__(self, plan: "_Plan", sets: int, result_step: tuple[int, int] = (0, 0)) -> None:
+    def __init__(
+        self,
+        plan: "_Plan",
+        sets: int,
+        *,
+        adds: bool = False,
+        result_step: tuple[int, int] = (0, 0),
+        parts: tuple[int, ...] | None = None,
+    ) -> None:
         job = Job.from_buffer_copy(plan.job)
         job.result_step = result_step
         self._plan, self._tasks, self._job = plan, sets * job.parts, bytes(job)
+        self._adds, self._parts = adds, parts
 
     def run(self, image: Tensor, samples: Tensor, source: Tensor, result: Tensor | None = None) -> None:
         """As the operators, which say what is read and what is written.
@@ -129,28 +141,44 @@ class Prepared:
             image: (N, C, *size).
             samples: (M, C, K).
             source: (M, K, D) points or, in float64, (M, D | D+1, D+1) matrices.
-            result: of `slope`, as `source`.
+            result: of `slope`.
         """
         job = Job.from_buffer_copy(self._job)
         write_addresses(job, 0, image.data_ptr(), samples.data_ptr(), source.data_ptr())
         if result is not None:
             job.result = result.data_ptr()
+        if self._adds:
+            image.zero_()
         self._plan.run(job, self._tasks)
 
+    def slope(self, image: Tensor, samples: Tensor, source: Tensor) -> Tensor:
+        """`slope`, in the shape of `source`, which has more axes than three if points lie so."""
+        if self._parts is None:
+            gradient = torch.empty_strided(source.shape, source.stride(), dtype=source.dtype, device="cpu")
+            self.run(image, samples, source, gradient)
+            return gradient
+        parts = torch.empty(self._parts, dtype=source.dtype, device="cpu")
+        self.run(image, samples, source, parts)
+        gradient = parts.sum(dim=1)
+        return (gradient.mT if self._plan.variant.kind == APART else gradient).reshape(source.shape)
 
-def prepare(
-    operation: str, image: Tensor, samples: Tensor, source: Tensor, target: Sequence[int], how: How
-) -> Prepared | None:
-    """An operator on tensors without gaps like these, whose values do not matter; None if it is more than a kernel."""
-    plan, sets = plan_of(operation, image, samples, source, target, how), len(source)
+
+def prepare(operation: str, image: Tensor, samples: Tensor, source: Tensor, target: Sequence[int], how: How) -> Prepared:
+    """An operator on tensors like these, whose values do not matter: (M, C, K) samples, sources that are read as they
+    lie."""
+    plan = plan_of(operation, image, samples, source, target, how)
     if operation == "pull":
-        return Prepared(plan, sets)
+        return Prepared(plan, len(source))
     if operation == "push":
-        return Prepared(plan, len(image)) if plan.writes_all else None
-    if target:
-        return Prepared(plan, sets) if Job.from_buffer_copy(plan.job).parts == 1 else None
-    together = plan.blocks == 1 and plan.variant.kind == POINTS
-    return Prepared(plan, sets, (source.stride(0), 1)) if together else None
+        return Prepared(plan, len(image), adds=not plan.writes_all)
+    parts = Job.from_buffer_copy(plan.job).parts if target else plan.blocks
+    if parts == 1:
+        return Prepared(plan, len(source), result_step=(source.stride(0), source.stride(2)))
+    (sets, *one), apart = source.shape, plan.variant.kind == APART
+    one = one[::-1] if apart else one
+    return Prepared(
+        plan, sets, result_step=(math.prod(one), one[1] if apart else 1), parts=(sets, parts, *one)
+    )
 
 
 class _Call:
