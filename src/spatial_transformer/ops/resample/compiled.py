@@ -7,6 +7,7 @@ compiled anew. Where no folder can be written to, kernels live as long as the pr
 """
 
 import contextlib
+import ctypes
 import functools
 import gc
 import hashlib
@@ -26,6 +27,8 @@ FOLDER = "SPATIAL_TRANSFORMER_CACHE"  # the environment variable that says where
 FAST_GATHERS = ("sapphirerapids", "emeraldrapids", "graniterapids", "graniterapids-d", "diamondrapids")
 HASH = hashlib.sha256(b"").digest_size
 
+_TASKS = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)  # from, to, and what is told
+
 _lock = threading.RLock()  # LLVM, and the dictionary of what is loaded
 _loaded: dict[Hashable, "Code"] = {}
 
@@ -34,6 +37,7 @@ class Code(NamedTuple):
     """A C function that has been loaded."""
 
     address: int
+    call: Callable[[int, int, int], None]  # of its arguments, the last of which is an address
     keeper: object  # without which it is gone
 
 
@@ -165,4 +169,5 @@ def _link(name: str, code: bytes) -> Code:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return Code(engine.get_function_address(name), engine)
+    address = engine.get_function_address(name)
+    return Code(address, _TASKS(address), engine)

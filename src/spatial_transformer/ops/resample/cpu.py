@@ -118,8 +118,6 @@ class Prepared:
             gradient itself.
     """
 
-    __slots__ = ("_adds", "_job", "_parts", "_plan", "_tasks")
-
     def __init__(
         self,
         plan: "_Plan",
@@ -131,7 +129,7 @@ class Prepared:
     ) -> None:
         job = Job.from_buffer_copy(plan.job)
         job.result_step = result_step
-        self._plan, self._tasks, self._job = plan, sets * job.parts, bytes(job)
+        self._job, self._plan, self._tasks = bytes(job), plan, sets * job.parts
         self._adds, self._parts = adds, parts
 
     def run(self, image: Tensor, samples: Tensor, source: Tensor, result: Tensor | None = None) -> None:
@@ -143,12 +141,11 @@ class Prepared:
             source: (M, K, D) points or, in float64, (M, D | D+1, D+1) matrices.
             result: of `slope`.
         """
-        job = Job.from_buffer_copy(self._job)
-        write_addresses(job, 0, image.data_ptr(), samples.data_ptr(), source.data_ptr())
-        if result is not None:
-            job.result = result.data_ptr()
         if self._adds:
             image.zero_()
+        job = Job.from_buffer_copy(self._job)
+        to = 0 if result is None else result.data_ptr()
+        write_addresses(job, 0, image.data_ptr(), samples.data_ptr(), source.data_ptr(), to)
         self._plan.run(job, self._tasks)
 
     def slope(self, image: Tensor, samples: Tensor, source: Tensor) -> Tensor:
@@ -163,7 +160,9 @@ class Prepared:
         return (gradient.mT if self._plan.variant.kind == APART else gradient).reshape(source.shape)
 
 
-def prepare(operation: str, image: Tensor, samples: Tensor, source: Tensor, target: Sequence[int], how: How) -> Prepared:
+def prepare(
+    operation: str, image: Tensor, samples: Tensor, source: Tensor, target: Sequence[int], how: How
+) -> Prepared:
     """An operator on tensors like these, whose values do not matter: (M, C, K) samples, sources that are read as they
     lie."""
     plan = plan_of(operation, image, samples, source, target, how)
@@ -176,9 +175,7 @@ def prepare(operation: str, image: Tensor, samples: Tensor, source: Tensor, targ
         return Prepared(plan, len(source), result_step=(source.stride(0), source.stride(2)))
     (sets, *one), apart = source.shape, plan.variant.kind == APART
     one = one[::-1] if apart else one
-    return Prepared(
-        plan, sets, result_step=(math.prod(one), one[1] if apart else 1), parts=(sets, parts, *one)
-    )
+    return Prepared(plan, sets, result_step=(math.prod(one), one[1] if apart else 1), parts=(sets, parts, *one))
 
 
 class _Call:
@@ -200,7 +197,7 @@ class _Call:
         self._kept = [flat, source]
         self.plan = plan_of(operation, image, flat, source, target, how, directional=direction is not None)
         self.job = job = Job.from_buffer_copy(self.plan.job)
-        write_addresses(job, 0, image.data_ptr(), flat.data_ptr(), source.data_ptr())
+        write_addresses(job, 0, image.data_ptr(), flat.data_ptr(), source.data_ptr(), 0)
         if direction is not None:
             direction = self.keep(direction.to(image.dtype))
             job.direction, job.direction_step = direction.data_ptr(), direction.stride()
@@ -250,11 +247,13 @@ class _Plan(NamedTuple):
     kept: Tensor
 
     def run(self, job: Job, tasks: int) -> None:
-        """Run all tasks, on PyTorch's threads."""
+        """Run all tasks, on PyTorch's threads if there is enough to do."""
+        if tasks <= self.grain:  # a single thread's work
+            self.kernel.call(0, tasks, ctypes.addressof(job))
+            return
         each_on = parallel_for()
         assert each_on is not None
-        if tasks:
-            each_on(0, tasks, self.grain, self.kernel.address, ctypes.addressof(job))
+        each_on(0, tasks, self.grain, self.kernel.address, ctypes.addressof(job))
 
 
 def plan_of(

@@ -20,6 +20,8 @@ from .layout import LARGE, readable
 
 MOST = 512  # kinds of calls that are remembered; a program with more is not one that repeats itself
 
+_is_compiling, _forced = torch.compiler.is_compiling, backends.forced  # looked up once
+
 _known: dict[Hashable, "Repeated"] = {}
 
 
@@ -41,7 +43,7 @@ class Repeated:
     def __call__(self, image: Tensor, source: Tensor) -> Tensor:
         """Read images at (M, ..., D) points, or on the grids of (M, D | D+1, D+1) matrices."""
         if (image.requires_grad or source.requires_grad) and torch.is_grad_enabled():
-            return _Recorded.apply(image, source, self)
+            return _record(image, source, self)
         return self.read(image, source)
 
     def read(self, image: Tensor, source: Tensor) -> Tensor:
@@ -109,6 +111,9 @@ class _Recorded(torch.autograd.Function):
         return *ctx.call.gradients(gradient, *ctx.saved_tensors, ctx.needs_input_grad), None
 
 
+_record = plain.apply_of(_Recorded)
+
+
 def find(
     image: Tensor, source: Tensor, of: Hashable, mode: object, padding: object, index: Tensor | None
 ) -> Repeated | None:
@@ -122,9 +127,9 @@ def find(
         padding: as there.
         index: as there; with one, nothing is looked up.
     """
-    if torch.compiler.is_compiling() or index is not None or not plain.are_plain(image, source):
+    if _is_compiling() or index is not None or type(mode) is not str or type(padding) is not str:
         return None
-    return _known.get(_key(image, source, of, mode, padding)) if type(mode) is type(padding) is str else None
+    return _known.get(_key(image, source, of, mode, padding)) if plain.are_plain(image, source) else None
 
 
 def remember(
@@ -161,13 +166,21 @@ def remember(
 
 
 def _key(image: Tensor, source: Tensor, of: Hashable, mode: object, padding: object) -> Hashable:
-    of_image, of_source = (image.shape, image.stride(), image.dtype), (source.shape, source.stride(), source.dtype)
-    return of_image, of_source, of, mode, padding, backends.forced()
+    return (
+        image.shape,
+        image.stride(),
+        image.dtype,
+        source.shape,
+        source.stride(),
+        source.dtype,
+        of,
+        mode,
+        padding,
+        _forced(),
+    )
 
 
-def _plan(
-    image: Tensor, source: Tensor, mode: str, padding: str, result: Tensor, *, on_grid: bool
-) -> Repeated | None:
+def _plan(image: Tensor, source: Tensor, mode: str, padding: str, result: Tensor, *, on_grid: bool) -> Repeated | None:
     """What is remembered; None if tensors are not read as they are, or are so large that nothing would be gained."""
     kinds = image.dtype in (torch.float32, torch.float64) and image.dtype == source.dtype
     if not kinds or image.shape[0] != source.shape[0] or not result.numel() or result.nbytes >= LARGE:
