@@ -39,7 +39,7 @@ def are_plain(*tensors: Tensor | None) -> bool:
         if type(tensor) not in _TYPES:
             return False
         keys = _keys(tensor)
-        if not (keys == _ORDINARY or keys == _OF_INFERENCE):
+        if keys not in (_ORDINARY, _OF_INFERENCE):
             return False
     return True
 
