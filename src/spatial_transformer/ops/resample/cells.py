@@ -25,6 +25,7 @@ from .tiles import Group
 from .variant import Variant
 
 SHARE, MOST = 1 / 2, 2**20  # of the second-level cache, which the cells of a region take; and how many bytes at most
+MOST_OF_ALL = 2**22  # bytes where each region looks at every sample, and there should be few of them
 NARROW = 256  # columns; short rows would leave groups of samples that are not full
 
 
@@ -33,11 +34,12 @@ def fit(variant: Variant) -> bool:
     return variant.dims == 2 and variant.taps in _KINDS and variant.dense
 
 
-def region(variant: Variant, size: Sequence[int]) -> tuple[int, int]:
-    """Columns and rows of the regions of an image whose cells fit in the second-level cache."""
+def region(variant: Variant, size: Sequence[int], *, few: bool) -> tuple[int, int]:
+    """Columns and rows of the regions of an image whose cells fit in the second-level cache; larger ones for `few`."""
     kind = _KINDS[variant.taps]
     numbers = 4 * kind.channels(variant)  # for each pixel
-    most = min(MOST, int(SHARE * compiled.near_cache())) // (numbers * (8 if variant.double else 4))
+    room = MOST_OF_ALL if few else min(MOST, int(SHARE * compiled.near_cache()))
+    most = room // (numbers * (8 if variant.double else 4))
     across = min(size[0], max(NARROW, math.isqrt(most)))
     high = max(1, most // (across + kind.ring) - kind.ring)
     count = max(1, -(-size[1] // high))

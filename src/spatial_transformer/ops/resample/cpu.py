@@ -327,7 +327,7 @@ def _plan(
     region: tuple[int, ...] = (0, 0, 0)
     samples = min(tile[0], output[0]) * min(tile[1], rows)  # of a task
     if operation == "push":
-        variant, region = _regions(variant, count, x_first, how)
+        variant, region = _regions(variant, count, x_first, how, output[0] * rows * -(-source[0] // max(1, count)))
         tiles = math.prod(-(-n // max(1, length)) for n, length in zip(x_first, region, strict=True))
         samples = output[0] * rows // max(1, tiles)
     grain = max(1, WORTH_A_THREAD // max(1, _work(samples, channels / blocks, variant)))
@@ -397,11 +397,13 @@ def _variant(
     )
 
 
-def _regions(variant: Variant, count: int, size: tuple[int, ...], how: How) -> tuple[Variant, tuple[int, ...]]:
-    """Columns, rows and slices of the regions of images for `push`, and the kernel for them."""
-    dims, region, most = variant.dims, list(size), regions.most(variant, how, size[0])
+def _regions(
+    variant: Variant, count: int, size: tuple[int, ...], how: How, samples: int
+) -> tuple[Variant, tuple[int, ...]]:
+    """Columns, rows and slices of the regions of images for `push`, each with so many samples, and the kernel for them."""
+    dims, region, most = variant.dims, list(size), regions.most(variant, how, count, size[0], samples)
     if variant.layout == PLANES and cells.fit(variant):
-        across, high = cells.region(variant, size)
+        across, high = cells.region(variant, size, few=regions.looks_at_all(variant, how))
         if -(-size[0] // across) * -(-size[1] // high) <= most:
             region[:2] = across, high
             variant = variant._replace(layout=CELLS)

@@ -59,4 +59,4 @@ def nobody_watches() -> bool:
 
 def apply_of(function: type[torch.autograd.Function]) -> Callable[..., Any]:
     """`function.apply`, for tensors that are plain: without looking for transformations once more."""
-    return super(torch.autograd.Function, function).apply
+    return super(torch.autograd.Function, function).apply  # type: ignore[misc]
