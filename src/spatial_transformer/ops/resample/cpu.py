@@ -400,7 +400,7 @@ def _variant(
 def _regions(
     variant: Variant, count: int, size: tuple[int, ...], how: How, samples: int
 ) -> tuple[Variant, tuple[int, ...]]:
-    """Columns, rows and slices of the regions of images for `push`, each with so many samples, and the kernel for them."""
+    """Columns, rows and slices of the regions of images for `push`, and the kernel; an image has so many samples."""
     dims, region, most = variant.dims, list(size), regions.most(variant, how, count, size[0], samples)
     if variant.layout == PLANES and cells.fit(variant):
         across, high = cells.region(variant, size, few=regions.looks_at_all(variant, how))
