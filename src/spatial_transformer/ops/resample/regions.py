@@ -12,8 +12,8 @@ from .tiles import Row
 from .variant import Variant
 
 ANYWHERE = 1e15  # pixels: further than any position counts
-# Where each region looks at every sample, there are at most so many in a batch, for as many threads, and an image has at
-# least so many samples for each of them: with four regions rather than one it takes a third longer, or more.
+# Where each region looks at every sample, there are at most so many in a batch, for as many threads, and for each of
+# them an image has so many samples: with four regions rather than one it takes a third longer, or more.
 FEW, WORTH_A_REGION = 4, 2**15
 PARALLEL = 1e-9  # axes of the output whose images in the source span less than this share of their lengths
 
