@@ -130,7 +130,7 @@ class Prepared:
         job = Job.from_buffer_copy(plan.job)
         job.result_step = result_step
         self._job, self._plan, self._tasks = bytes(job), plan, sets * job.parts
-        self._adds, self._parts = adds, parts
+        self._adds, self.parts = adds, parts
 
     def run(self, image: Tensor, samples: Tensor, source: Tensor, result: Tensor | None = None) -> None:
         """As the operators, which say what is read and what is written.
@@ -150,11 +150,11 @@ class Prepared:
 
     def slope(self, image: Tensor, samples: Tensor, source: Tensor) -> Tensor:
         """`slope`, in the shape of `source`, which has more axes than three if points lie so."""
-        if self._parts is None:
+        if self.parts is None:
             gradient = torch.empty_strided(source.shape, source.stride(), dtype=source.dtype, device="cpu")
             self.run(image, samples, source, gradient)
             return gradient
-        parts = torch.empty(self._parts, dtype=source.dtype, device="cpu")
+        parts = torch.empty(self.parts, dtype=source.dtype, device="cpu")
         self.run(image, samples, source, parts)
         gradient = parts.sum(dim=1)
         return (gradient.mT if self._plan.variant.kind == APART else gradient).reshape(source.shape)
