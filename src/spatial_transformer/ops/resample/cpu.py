@@ -320,8 +320,7 @@ def _plan(
     if layout == PACKED:  # a copy of an image is worth one task
         tile, step = (output[0], rows), _steps(size, block)
     else:
-        higher = max(1, min(HIGHER, count // HIGHER))
-        tile, step = (TILE[0], TILE[1] * higher) if target else (POINTS_OF_TILE, 1), image.stride[:1:-1]
+        tile, step = _tile(count, output[0], rows) if target else (POINTS_OF_TILE, 1), image.stride[:1:-1]
     across = -(-output[0] // tile[0])
     tiles = across * -(-rows // tile[1])
     region: tuple[int, ...] = (0, 0, 0)
@@ -361,6 +360,13 @@ def _plan(
     writes_all = variant.layout == PACKED or (variant.layout == CELLS and not any(how.padding))
     kernel = loops.kernel_of(operation, variant)
     return _Plan(variant, kernel, bytes(job), blocks, grain, writes_all, table)
+
+
+def _tile(count: int, width: int, rows: int) -> tuple[int, int]:
+    """Columns and rows of the tiles of an output, as many samples in narrow ones as in wide ones."""
+    columns, higher = TILE[0], max(1, min(HIGHER, count // HIGHER))
+    high = max(TILE[1] * higher, TILE[1] * columns // min(columns, width))
+    return columns, -(-rows // -(-rows // high))
 
 
 def _work(samples: int, channels: float, variant: Variant) -> int:
