@@ -68,9 +68,10 @@ def sample(
     checks.same_device(image, "points", points)
     flat = points.flatten(1, -2) if points.ndim > 2 else points[:, None]  # (M, K, D)
     read = _read(image, flat, (), mode, padding, index)  # (M, C, K)
-    repeated.remember(image, points, "sample", mode, padding, index)
     result = read if points.ndim == 3 else read.reshape(*read.shape[:2], *points.shape[1:-1])  # (M, C, ...)
-    return in_memory_format_of(image, result) if result.ndim == image.ndim else result
+    result = in_memory_format_of(image, result) if result.ndim == image.ndim else result
+    repeated.remember(image, points, "sample", mode, padding, index, result)
+    return result
 
 
 def sample_grid(

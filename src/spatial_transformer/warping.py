@@ -75,7 +75,7 @@ def warp(
     if not antialias and isinstance(family, MatrixFamily):
         matrix = family.rows(theta)
         result = sample_grid(image, matrix, target, mode=mode, padding=padding, index=index)
-        repeated.remember(image, theta, kind, mode, padding, index, matrix=matrix, target=target)
+        repeated.remember(image, theta, kind, mode, padding, index, result, matrix=matrix)
         return result
     points = family.grid(theta, target)  # (M, *target, D)
     if not antialias:

@@ -16,18 +16,33 @@ def move(points: Tensor, displacements: Tensor, basis: Tensor) -> Tensor:
         (N, K, D), coordinate by coordinate in memory.
     """
     if len(basis) == 1 and len(points) == 1:
-        return move_on_grid(displacements, for_grid(points, basis)[0])
+        return _moved(displacements, *for_grid(points, basis)).movedim(0, -1)
     return torch.baddbmm(points.mT, displacements.mT, basis).mT
 
 
-def for_grid(points: Tensor, basis: Tensor) -> tuple[Tensor]:
-    """What `move_on_grid` takes, of (1, K, D) points and a (1, C, K) basis: (C + D, K), the points below the basis."""
-    return (torch.cat([basis, points.mT], dim=1)[0],)
+def for_grid(points: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
+    """What `move_on_grid` takes: (1, K, D) points as (D, 1, K), and a (1, C, K) basis as (D, C, K)."""
+    return points.permute(2, 0, 1).contiguous(), basis.contiguous().expand(points.shape[2], -1, -1)
 
 
-def move_on_grid(displacements: Tensor, stacked: Tensor) -> Tensor:
-    """`move` points that the batch shares: one product of matrices, which adds the points as well."""
-    count, _, dims = displacements.shape
-    unit = torch.eye(dims, dtype=displacements.dtype, device=displacements.device)  # a coordinate of the points each
-    by_coordinate = torch.cat([displacements.movedim(-1, 0), unit[:, None].expand(-1, count, -1)], dim=2)
-    return (by_coordinate.flatten(0, 1) @ stacked).unflatten(0, (dims, count)).movedim(0, -1)  # (N, K, D)
+def move_on_grid(theta: Tensor, identity: Tensor, points: Tensor, basis: Tensor, size: tuple[int, ...]) -> Tensor:
+    """`move` points that the batch shares.
+
+    Args:
+        theta: (N, C D), where control points are sent.
+        identity: (C D,), where they are.
+        points: (D, 1, K), as from `for_grid`.
+        basis: (D, C, K), from there, too.
+        size: that has K points.
+
+    Returns:
+        (N, *size, D), coordinate by coordinate in memory.
+    """
+    # Measured from the control points, so that the identity is exact: zero displacement, whatever the rounding.
+    displacements = (theta - identity).unflatten(1, (-1, len(points)))  # (N, C, D)
+    return _moved(displacements, points, basis).unflatten(2, size).movedim(0, -1)
+
+
+def _moved(displacements: Tensor, points: Tensor, basis: Tensor) -> Tensor:
+    """(D, N, K): the coordinates are a batch, so that memory has them one after the other."""
+    return torch.baddbmm(points, displacements.permute(2, 0, 1), basis)

@@ -63,9 +63,8 @@ class PiecewiseAffine(Family):
         # While it is compiled the size may be open, and nothing is kept.
         if torch.compiler.is_compiling() or math.prod(self.control) * math.prod(size) > LARGEST_BASIS:
             return super()._on_grid(theta, size)
-        (stacked,) = kept(self, size, theta, lambda points: for_grid(points, self._basis(points)))
-        displacements = (theta - self._constant("identity", theta)).unflatten(1, (-1, self.dims))
-        return move_on_grid(displacements, stacked).unflatten(1, size)
+        where, basis = kept(self, size, theta, lambda points: for_grid(points, self._basis(points)))
+        return move_on_grid(theta, self._constant("identity", theta), where, basis, size)
 
     def _basis(self, points: Tensor) -> Tensor:
         """How far the displacement of each vertex moves (1, K, D) points: (1, vertices, K)."""

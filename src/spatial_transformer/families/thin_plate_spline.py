@@ -115,8 +115,8 @@ class ThinPlateSpline(Family):
         if self._wide and theta.dtype != torch.float64:
             checks.exact_enough(self, self._rounding, LARGEST_ROUNDING)
             return self._on_grid(theta.double(), size).to(theta.dtype)
-        (stacked,) = kept(self, size, theta, lambda points: for_grid(points, self._basis(points, theta)))
-        return move_on_grid(self._displacements(theta), stacked).unflatten(1, size)
+        where, basis = kept(self, size, theta, lambda points: for_grid(points, self._basis(points, theta)))
+        return move_on_grid(theta, self._constant("identity", theta), where, basis, size)
 
     def _basis(self, points: Tensor, like: Tensor) -> Tensor:
         """How far the displacement of each control point moves points (1 | N, K, D): (1 | N, K_control, K)."""

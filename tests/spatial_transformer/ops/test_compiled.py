@@ -244,3 +244,12 @@ def test_offsets_beyond_32_bits(shape):
     points = family.grid(family.from_matrix(matrix[None].float().double()), (side,) * dims)
     seen = st.sample(image, points.float(), mode="nearest")
     torch.testing.assert_close(seen, corner, rtol=0, atol=0)
+
+
+def test_kernels_can_be_read(compile_into, tmp_path, monkeypatch):
+    monkeypatch.setenv(compiled.DUMP, str(tmp_path / "dump"))
+    assert compile_into(tmp_path) == 64
+    written = sorted((tmp_path / "dump").iterdir())
+    assert [path.name.partition(".")[2] for path in written] == ["ll", "opt.ll", "s"]
+    assert all(path.name.startswith("pull_Variant") for path in written)
+    assert "define void" in written[0].read_text()

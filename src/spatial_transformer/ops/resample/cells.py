@@ -25,6 +25,7 @@ from .tiles import Group
 from .variant import Variant
 
 SHARE, MOST = 1 / 2, 2**20  # of the second-level cache, which the cells of a region take; and how many bytes at most
+MOST_OF_ALL = 2**22  # bytes where each region looks at every sample, and there should be few of them
 NARROW = 256  # columns; short rows would leave groups of samples that are not full
 
 
@@ -33,11 +34,12 @@ def fit(variant: Variant) -> bool:
     return variant.dims == 2 and variant.taps in _KINDS and variant.dense
 
 
-def region(variant: Variant, size: Sequence[int]) -> tuple[int, int]:
-    """Columns and rows of the regions of an image whose cells fit in the second-level cache."""
+def region(variant: Variant, size: Sequence[int], *, few: bool) -> tuple[int, int]:
+    """Columns and rows of the regions of an image whose cells fit in the second-level cache; larger ones for `few`."""
     kind = _KINDS[variant.taps]
     numbers = 4 * kind.channels(variant)  # for each pixel
-    most = min(MOST, int(SHARE * compiled.near_cache())) // (numbers * (8 if variant.double else 4))
+    room = MOST_OF_ALL if few else min(MOST, int(SHARE * compiled.near_cache()))
+    most = room // (numbers * (8 if variant.double else 4))
     across = min(size[0], max(NARROW, math.isqrt(most)))
     high = max(1, most // (across + kind.ring) - kind.ring)
     count = max(1, -(-size[1] // high))
@@ -143,8 +145,10 @@ class Cells(ABC):
                 totals = self._totals(y - top, start)
                 for total, c in zip(totals, self.samples.channels(), strict=True):
                     to = self.image.at(c * self.job.channel_step + y * self.job.step[1] + left + start)
-                    more = self.kernel.read(to, count) + choose(fresh, total, 0)
-                    self.kernel.write(to, choose(self.filled, total, more), count)
+                    value = self.kernel.variable(total)
+                    with self.kernel.when(~self.filled):
+                        value.set(self.kernel.read(to, count) + choose(fresh, total, 0))
+                    self.kernel.write(to, value.get(), count)
             self._clear_rows(y - top + self.above, y - top + (self.above + 1))  # while they are near
         self._clear_rows(self.kernel.number(0), self.kernel.number(self.above))
         self._clear_rows(bottom - top + self.above, bottom - top + self.ring)
@@ -196,15 +200,29 @@ class Corners(Cells):
     def _totals(self, row: Value, column: Value) -> list[Value]:
         channels = self.channels(self.variant)
         cell = self._copy.at(row * self.line + column * self._cell())
+        if channels == 1:
+            return [self._total(cell)]
         right, below = cell.at(self._cell()), cell.at(self.line)
         # A pixel is the lower right corner of the cell to its upper left, the lower left of the one to its right, ...
         corners = [cell.at(3 * channels), right.at(2 * channels), below.at(channels), below.at(self._cell())]
-        if channels == 1:
-            every = range(0, LANES * 4, 4)
-            return [_sum([corner.load(LANES * 4).pick(every) for corner in corners])]
         pixels = [_sum([corner.at(lane * self._cell()).load(channels) for corner in corners]) for lane in range(LANES)]
         total = joined(pixels)
         return [total.pick(range(c, LANES * channels, channels)) for c in range(self.variant.block)]
+
+    def _total(self, cell: Value) -> Value:
+        """Of one channel, each vector is loaded once: a cell's lower corners with the upper ones of that below it."""
+        upper_twice = [4 * i + corner for i in range(LANES // 4) for corner in (0, 1, 0, 1)]
+        edges = list[
+            Value
+        ]()  # of four cells: between the one and the one below, its left end third, its right end fourth
+        for number in range(4):
+            four = cell.at(LANES * number)
+            edges.append(four.load(LANES) + four.at(self.line).load(LANES).pick(upper_twice))
+        behind = cell.at(4 * LANES)
+        last = behind.at(2).load() + behind.at(self.line).load()
+        together = joined(edges)
+        left, right = (together.pick(range(end, 4 * LANES, 4)) for end in (2, 3))
+        return right + left.pick(range(1, LANES + 1), last.spread())
 
 
 class Runs(Cells):

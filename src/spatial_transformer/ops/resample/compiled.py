@@ -7,11 +7,13 @@ compiled anew. Where no folder can be written to, kernels live as long as the pr
 """
 
 import contextlib
+import ctypes
 import functools
 import gc
 import hashlib
 import os
 import platform
+import re
 import sys
 import tempfile
 import threading
@@ -23,8 +25,11 @@ import llvmlite
 import llvmlite.binding as llvm
 
 FOLDER = "SPATIAL_TRANSFORMER_CACHE"  # the environment variable that says where compiled kernels are kept
+DUMP = "SPATIAL_TRANSFORMER_DUMP"  # the one that says into which folder to write what is compiled, to be read
 FAST_GATHERS = ("sapphirerapids", "emeraldrapids", "graniterapids", "graniterapids-d", "diamondrapids")
 HASH = hashlib.sha256(b"").digest_size
+
+_TASKS = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)  # from, to, and what is told
 
 _lock = threading.RLock()  # LLVM, and the dictionary of what is loaded
 _loaded: dict[Hashable, "Code"] = {}
@@ -34,6 +39,7 @@ class Code(NamedTuple):
     """A C function that has been loaded."""
 
     address: int
+    call: Callable[[int, int, int], None]  # of its arguments, the last of which is an address
     keeper: object  # without which it is gone
 
 
@@ -67,6 +73,8 @@ def cache_folder() -> Path:
 
 def _machine_code(kernel: str, write: Callable[[], str]) -> bytes:
     path = cache_folder() / f"{hashlib.sha256(f'{_environment()} {kernel}'.encode()).hexdigest()}.kernel"
+    if DUMP in os.environ:
+        return _compile(write(), Path(os.environ[DUMP], re.sub(r"\W+", "_", kernel).strip("_")))
     try:
         stored = path.read_bytes()
         if hashlib.sha256(stored[HASH:]).digest() == stored[:HASH]:
@@ -150,7 +158,8 @@ def _machine() -> llvm.TargetMachine:
     return target.create_target_machine(cpu=cpu, features=features, opt=3, codemodel="jitdefault", jit=True)
 
 
-def _compile(code: str) -> bytes:
+def _compile(code: str, dump: Path | None = None) -> bytes:
+    """Machine code of a module; it is also written to `dump`, before (.ll) and after (.opt.ll, .s) optimisation."""
     module = llvm.parse_assembly(code)
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=3)
@@ -158,6 +167,10 @@ def _compile(code: str) -> bytes:
     machine = _machine()
     passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
+    if dump is not None:
+        dump.parent.mkdir(parents=True, exist_ok=True)
+        for ending, text in (("ll", code), ("opt.ll", str(module)), ("s", machine.emit_assembly(module))):
+            Path(f"{dump}.{ending}").write_text(text)
     return machine.emit_object(module)
 
 
@@ -165,4 +178,5 @@ def _link(name: str, code: bytes) -> Code:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return Code(engine.get_function_address(name), engine)
+    address = engine.get_function_address(name)
+    return Code(address, _TASKS(address), engine)

@@ -107,20 +107,30 @@ def slope(
 
 
 class Prepared:
-    """An operator that is run again and again on tensors of the same shapes, with nothing to be done but by its kernel.
+    """An operator that is run again and again on tensors of the same shapes and strides.
 
     Args:
         plan: of a call without direction and index.
         sets: of points, or images for `push`.
+        adds: for `push`, whether the kernel adds to what is there.
         result_step: for `slope`, from set to set and from coordinate to coordinate.
+        parts: for `slope`, the shape of what is to be summed along its second axis; None if the kernel writes the
+            gradient itself.
     """
 
-    __slots__ = ("_job", "_plan", "_tasks")
-
-    def __init__(self, plan: "_Plan", sets: int, result_step: tuple[int, int] = (0, 0)) -> None:
+    def __init__(
+        self,
+        plan: "_Plan",
+        sets: int,
+        *,
+        adds: bool = False,
+        result_step: tuple[int, int] = (0, 0),
+        parts: tuple[int, ...] | None = None,
+    ) -> None:
         job = Job.from_buffer_copy(plan.job)
         job.result_step = result_step
-        self._plan, self._tasks, self._job = plan, sets * job.parts, bytes(job)
+        self._job, self._plan, self._tasks = bytes(job), plan, sets * job.parts
+        self._adds, self.parts = adds, parts
 
     def run(self, image: Tensor, samples: Tensor, source: Tensor, result: Tensor | None = None) -> None:
         """As the operators, which say what is read and what is written.
@@ -129,28 +139,43 @@ class Prepared:
             image: (N, C, *size).
             samples: (M, C, K).
             source: (M, K, D) points or, in float64, (M, D | D+1, D+1) matrices.
-            result: of `slope`, as `source`.
+            result: of `slope`.
         """
+        if self._adds:
+            image.zero_()
         job = Job.from_buffer_copy(self._job)
-        write_addresses(job, 0, image.data_ptr(), samples.data_ptr(), source.data_ptr())
-        if result is not None:
-            job.result = result.data_ptr()
+        to = 0 if result is None else result.data_ptr()
+        write_addresses(job, 0, image.data_ptr(), samples.data_ptr(), source.data_ptr(), to)
         self._plan.run(job, self._tasks)
+
+    def slope(self, image: Tensor, samples: Tensor, source: Tensor) -> Tensor:
+        """`slope`, in the shape of `source`, which has more axes than three if points lie so."""
+        if self.parts is None:
+            gradient = torch.empty_strided(source.shape, source.stride(), dtype=source.dtype, device="cpu")
+            self.run(image, samples, source, gradient)
+            return gradient
+        parts = torch.empty(self.parts, dtype=source.dtype, device="cpu")
+        self.run(image, samples, source, parts)
+        gradient = parts.sum(dim=1)
+        return (gradient.mT if self._plan.variant.kind == APART else gradient).reshape(source.shape)
 
 
 def prepare(
     operation: str, image: Tensor, samples: Tensor, source: Tensor, target: Sequence[int], how: How
-) -> Prepared | None:
-    """An operator on tensors without gaps like these, whose values do not matter; None if it is more than a kernel."""
-    plan, sets = plan_of(operation, image, samples, source, target, how), len(source)
+) -> Prepared:
+    """An operator on tensors like these, whose values do not matter: (M, C, K) samples, sources that are read as they
+    lie."""
+    plan = plan_of(operation, image, samples, source, target, how)
     if operation == "pull":
-        return Prepared(plan, sets)
+        return Prepared(plan, len(source))
     if operation == "push":
-        return Prepared(plan, len(image)) if plan.writes_all else None
-    if target:
-        return Prepared(plan, sets) if Job.from_buffer_copy(plan.job).parts == 1 else None
-    together = plan.blocks == 1 and plan.variant.kind == POINTS
-    return Prepared(plan, sets, (source.stride(0), 1)) if together else None
+        return Prepared(plan, len(image), adds=not plan.writes_all)
+    parts = Job.from_buffer_copy(plan.job).parts if target else plan.blocks
+    if parts == 1:
+        return Prepared(plan, len(source), result_step=(source.stride(0), source.stride(2)))
+    (sets, *one), apart = source.shape, plan.variant.kind == APART
+    one = one[::-1] if apart else one
+    return Prepared(plan, sets, result_step=(math.prod(one), one[1] if apart else 1), parts=(sets, parts, *one))
 
 
 class _Call:
@@ -172,7 +197,7 @@ class _Call:
         self._kept = [flat, source]
         self.plan = plan_of(operation, image, flat, source, target, how, directional=direction is not None)
         self.job = job = Job.from_buffer_copy(self.plan.job)
-        write_addresses(job, 0, image.data_ptr(), flat.data_ptr(), source.data_ptr())
+        write_addresses(job, 0, image.data_ptr(), flat.data_ptr(), source.data_ptr(), 0)
         if direction is not None:
             direction = self.keep(direction.to(image.dtype))
             job.direction, job.direction_step = direction.data_ptr(), direction.stride()
@@ -222,11 +247,13 @@ class _Plan(NamedTuple):
     kept: Tensor
 
     def run(self, job: Job, tasks: int) -> None:
-        """Run all tasks, on PyTorch's threads."""
+        """Run all tasks, on PyTorch's threads if there is enough to do."""
+        if tasks <= self.grain:  # a single thread's work
+            self.kernel.call(0, tasks, ctypes.addressof(job))
+            return
         each_on = parallel_for()
         assert each_on is not None
-        if tasks:
-            each_on(0, tasks, self.grain, self.kernel.address, ctypes.addressof(job))
+        each_on(0, tasks, self.grain, self.kernel.address, ctypes.addressof(job))
 
 
 def plan_of(
@@ -293,14 +320,13 @@ def _plan(
     if layout == PACKED:  # a copy of an image is worth one task
         tile, step = (output[0], rows), _steps(size, block)
     else:
-        higher = max(1, min(HIGHER, count // HIGHER))
-        tile, step = (TILE[0], TILE[1] * higher) if target else (POINTS_OF_TILE, 1), image.stride[:1:-1]
+        tile, step = _tile(count, output[0], rows) if target else (POINTS_OF_TILE, 1), image.stride[:1:-1]
     across = -(-output[0] // tile[0])
     tiles = across * -(-rows // tile[1])
     region: tuple[int, ...] = (0, 0, 0)
     samples = min(tile[0], output[0]) * min(tile[1], rows)  # of a task
     if operation == "push":
-        variant, region = _regions(variant, count, x_first, how)
+        variant, region = _regions(variant, count, x_first, how, output[0] * rows * -(-source[0] // max(1, count)))
         tiles = math.prod(-(-n // max(1, length)) for n, length in zip(x_first, region, strict=True))
         samples = output[0] * rows // max(1, tiles)
     grain = max(1, WORTH_A_THREAD // max(1, _work(samples, channels / blocks, variant)))
@@ -334,6 +360,13 @@ def _plan(
     writes_all = variant.layout == PACKED or (variant.layout == CELLS and not any(how.padding))
     kernel = loops.kernel_of(operation, variant)
     return _Plan(variant, kernel, bytes(job), blocks, grain, writes_all, table)
+
+
+def _tile(count: int, width: int, rows: int) -> tuple[int, int]:
+    """Columns and rows of the tiles of an output, as many samples in narrow ones as in wide ones."""
+    columns, higher = TILE[0], max(1, min(HIGHER, count // HIGHER))
+    high = max(TILE[1] * higher, TILE[1] * columns // min(columns, width))
+    return columns, -(-rows // -(-rows // high))
 
 
 def _work(samples: int, channels: float, variant: Variant) -> int:
@@ -370,11 +403,13 @@ def _variant(
     )
 
 
-def _regions(variant: Variant, count: int, size: tuple[int, ...], how: How) -> tuple[Variant, tuple[int, ...]]:
-    """Columns, rows and slices of the regions of images for `push`, and the kernel for them."""
-    dims, region, most = variant.dims, list(size), regions.most(variant, how, size[0])
+def _regions(
+    variant: Variant, count: int, size: tuple[int, ...], how: How, samples: int
+) -> tuple[Variant, tuple[int, ...]]:
+    """Columns, rows and slices of the regions of images for `push`, and the kernel; an image has so many samples."""
+    dims, region, most = variant.dims, list(size), regions.most(variant, how, count, size[0], samples)
     if variant.layout == PLANES and cells.fit(variant):
-        across, high = cells.region(variant, size)
+        across, high = cells.region(variant, size, few=regions.looks_at_all(variant, how))
         if -(-size[0] // across) * -(-size[1] // high) <= most:
             region[:2] = across, high
             variant = variant._replace(layout=CELLS)

@@ -17,6 +17,7 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("image", I64, 1),  # (N, C, *size); for `push` the one that is written
     ("samples", I64, 1),  # (M, C, K): what `pull` writes, and `push` and `slope` read
     ("source", I64, 1),  # (M, K, D) points or, in float64, (M, D | D + 1, D + 1) matrices
+    ("result", I64, 1),  # of `slope`: as `source`, for each block of channels, or (M, parts, D | D + 1, D + 1), float64
     ("image_step", I64, 1),
     ("channel_step", I64, 1),
     ("channels", I64, 1),
@@ -36,7 +37,6 @@ FIELDS: tuple[tuple[str, Any, int], ...] = (
     ("index", I64, 1),  # (M,) the image that each set of points reads
     ("members", I64, 1),  # for `push`: the sets of points ordered by image
     ("starts", I64, 1),  # for `push`: (N + 1,) where those of each image begin
-    ("result", I64, 1),  # of `slope`: as `source`, for each block of channels, or (M, parts, D | D + 1, D + 1), float64
     ("result_step", I64, 2),  # as `source_step`
     ("padding", I64, 3),
     ("scale", F64, 3),  # from normalised coordinates to pixels
@@ -59,5 +59,5 @@ class Job(ctypes.Structure):
     )
 
 
-# Into a job from its beginning: the addresses of image, samples and source.
-write_addresses = struct.Struct("3q").pack_into
+# Into a job from its beginning: the addresses of image, samples, source and result.
+write_addresses = struct.Struct("4q").pack_into

@@ -12,17 +12,32 @@ from .tiles import Row
 from .variant import Variant
 
 ANYWHERE = 1e15  # pixels: further than any position counts
-FEW = 4
+# Where each region looks at every sample, there are at most so many in a batch, for as many threads, and for each of
+# them an image has so many samples: with four regions rather than one it takes a third longer, or more.
+FEW, WORTH_A_REGION = 4, 2**15
 PARALLEL = 1e-9  # axes of the output whose images in the source span less than this share of their lengths
 
 
-def most(variant: Variant, how: How, width: int) -> int:
-    """Into how many regions an image may be divided without finding their samples taking too long."""
-    if variant.kind == LINEAR and max(how.padding) <= BORDER:
-        return 2**30
-    if variant.kind == PROJECTIVE and not any(how.padding):
-        return max(FEW, width // 16)  # each looks at every row of the output
-    return FEW  # each looks at every sample
+def most(variant: Variant, how: How, count: int, width: int, samples: int) -> int:
+    """Into how many regions an image may be divided without finding their samples taking too long.
+
+    Args:
+        variant: of the kernel.
+        how: samples are read.
+        count: of images.
+        width: of an image.
+        samples: that it has.
+    """
+    if looks_at_all(variant, how):
+        return max(1, min(FEW // max(1, count), samples // WORTH_A_REGION))
+    return 2**30 if variant.kind == LINEAR else max(FEW, width // 16)  # each looks at every row of the output
+
+
+def looks_at_all(variant: Variant, how: How) -> bool:
+    """Whether a region looks at every sample, or knows where to find its own."""
+    if variant.kind == LINEAR:
+        return max(how.padding) > BORDER
+    return variant.kind != PROJECTIVE or any(how.padding)
 
 
 class Region:
