@@ -499,6 +499,40 @@ def test_images_without_features_have_none():
     assert torch.equal(found.theta, st.Affine().identity(2))
 
 
+def test_features_are_a_start_among_others():
+    """A turn that the others do not reach; and images without features still have those."""
+    noise = testing.random_image((40, 40), channels=1, batch=1)
+    fixed = torch.nn.functional.interpolate(noise, (160, 160), mode="bicubic")
+    truth = torch.tensor([[-1.0, 0.2, 0.1, 0.0]])  # upside down
+    moving = st.warp(fixed, st.Similarity(), st.Similarity().inverse(truth), padding="border")
+    assert not st.register(moving, fixed, st.Similarity()).success
+    found = st.register(moving, fixed, st.Similarity(), starts="features")
+    assert found.success
+    assert error(st.Similarity(), found.theta, truth, (160, 160)) < 0.1
+    blob = torch.exp(-8 * st.target_points((24, 24)).square().sum(dim=-1))[None]
+    moved = st.warp(blob, st.Translation(), torch.tensor([[0.2, -0.1]]))
+    assert st.register(moved, blob, st.Translation(), starts="features").success
+
+
+def test_a_volume_of_many_voxels_is_found_from_some(monkeypatch):
+    monkeypatch.setattr(pyramid, "MANY", 1000)
+    fixed = texture((16, 18, 20))
+    truth = torch.tensor([[0.1, -0.15, 0.2]])
+    moving = st.warp(fixed, st.Translation(3), -truth, padding="border")
+    for axis in range(3):  # as is, and mirrored
+        found = st.register(moving.flip(2 + axis), fixed.flip(2 + axis), st.Translation(3))
+        mirrored = torch.ones(3).index_fill(0, torch.tensor([2 - axis]), -1)
+        torch.testing.assert_close(found.theta, truth * mirrored, rtol=0, atol=0.02)
+    start = torch.zeros(1, 3)
+    odd = fixed + 5 * torch.randn(fixed.shape, generator=torch.Generator().manual_seed(0))  # noise: others would go on
+    kept = st.register(fixed, odd, st.Translation(3), start=start, levels=1)
+    assert measures.ncc(kept.warped, odd) <= measures.ncc(fixed, odd) + 1e-6
+    level = pyramid.pyramid(moving, fixed, (None, None), 1, "bilinear")[0]
+    chosen = torch.zeros(16 * 18 * 20).index_fill(0, level.chosen(), 1).view(16, 18, 20)
+    assert 0.2 < chosen.mean() < 0.3
+    assert all(torch.equal(chosen, chosen.flip(axis)) for axis in range(3))
+
+
 def test_features_without_opencv_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match=r"spatial-transformer\[align\]"):
@@ -529,6 +563,14 @@ MORE_BAD = {
     ),
     "mask values": (lambda: st.register(IMAGE, IMAGE, st.Affine(), fixed_mask=2 + IMAGE), "`fixed_mask` must hold"),
     "starts": (lambda: st.register(IMAGE, IMAGE, st.Affine(), starts=0), "`starts` must be a whole number"),
+    "starts by name": (
+        lambda: st.register(IMAGE, IMAGE, st.Affine(), starts="many"),
+        '`starts` must be a number or "features"',
+    ),
+    "features of splines": (
+        lambda: st.register(IMAGE, IMAGE, st.BSpline(), starts="features"),
+        "`starts` must be 1 for",
+    ),
     "starts of splines": (lambda: st.register(IMAGE, IMAGE, st.BSpline(), starts=4), "`starts` must be 1 for"),
     "detector": (lambda: st.feature_start(IMAGE, IMAGE, st.Affine(), detector="surf"), "`detector` must be"),
     "volumes": (

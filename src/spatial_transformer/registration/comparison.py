@@ -1,7 +1,6 @@
 """What registration compares on one level of the pyramid, and how it descends there."""
 
 import inspect
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,8 +21,10 @@ from .pyramid import Level, Masks
 
 LEAST_OVERLAP = 0.2  # of what the start has: where less overlaps, a few pixels that look alike would decide
 MOST_PARAMETERS = 128  # of Gauss and Newton: their normal equations are square
-# A step that moves no point by so many pixels is the last. Coarse levels only have to lead to the next.
-SHORTEST, COARSE_SHORTEST, COARSE_STEPS = 0.002, 0.05, 40
+# A step that moves no point by so many pixels is the last, as is one that gains less than this part of the loss. Coarse
+# levels only have to lead to the next.
+SHORTEST, ENOUGH = 0.002, 1e-4
+COARSE_SHORTEST, COARSE_ENOUGH, COARSE_STEPS = 0.05, 1e-3, 40
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Comparison:
             return level
         moving = locally_normalised(level.moving, level.moving_mask)
         fixed = locally_normalised(level.fixed, level.fixed_mask)
-        return Level(moving, fixed, level.moving_mask, level.fixed_mask, level.mode)
+        return Level(moving, fixed, level.moving_mask, level.fixed_mask, level.mode, level.every)
 
     def losses(self, level: Level, family: Family, theta: Tensor, floor: Tensor) -> Tensor:
         """(M,) values, differentiable in theta; infinite where less than `floor` (M,) of the fixed image is seen."""
@@ -88,14 +89,20 @@ class Comparison:
         if self.model is None or not self.squares or family.parameter_count > MOST_PARAMETERS:
             rate = descent.rate / 2**number
             return adam(lambda theta: self.losses(level, family, theta, floor), start, descent, rate, level.pixel())
-        make, values = self.model, math.prod(level.fixed.shape[1:])
+        make, values = self.model, level.fixed.shape[1] * len(level.chosen())
 
         def model_at(theta: Tensor, rows: Tensor) -> Model:
             model = make(sums(level.rows(rows), family, theta), values)
             return model._replace(loss=torch.where(model.overlap < floor[rows], torch.inf, model.loss))
 
-        steps, shortest = (descent.steps, SHORTEST) if finest else (min(descent.steps, COARSE_STEPS), COARSE_SHORTEST)
-        return gauss_newton(model_at, family, start, steps, shortest * level.pixel())
+        if finest:
+            found = gauss_newton(model_at, family, start, descent.steps, SHORTEST * level.pixel(), ENOUGH)
+            if level.every == 1:
+                return found
+            began, ended = (self.losses(level, family, theta, floor) for theta in (start, found.theta))  # of all pixels
+            return found._replace(theta=torch.where((ended <= began)[:, None], found.theta, start))
+        steps, shortest = min(descent.steps, COARSE_STEPS), COARSE_SHORTEST * level.pixel()
+        return gauss_newton(model_at, family, start, steps, shortest, COARSE_ENOUGH)
 
 
 def overlap(level: Level, family: Family, theta: Tensor) -> Tensor:

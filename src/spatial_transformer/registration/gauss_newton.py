@@ -18,10 +18,16 @@ DAMPING = 1e-3  # of the first step, in parts of the Hessian's diagonal
 LESS, MORE = 0.2, 5.0  # what damping is multiplied by after a step that was taken, and after one that was not
 LEAST, MOST = 1e-6, 1e6
 GAIN = 1e-12  # less is rounding: sums are in float64, of images of unit deviation
+IN_VAIN = 10.0  # times the shortest step: where one that long does not help, no shorter one is tried
 
 
 def gauss_newton(
-    model_at: Callable[[Tensor, Tensor], Model], family: Family, start: Tensor, steps: int, shortest: float
+    model_at: Callable[[Tensor, Tensor], Model],
+    family: Family,
+    start: Tensor,
+    steps: int,
+    shortest: float,
+    enough: float,
 ) -> Descended:
     """Descend from `start`.
 
@@ -31,6 +37,7 @@ def gauss_newton(
         start: (M, P).
         steps: how many models to make at most.
         shortest: a step that moves no point by more is the last; in normalised units.
+        enough: so is one that gains less than this part of the loss.
     """
     theta, best = start, model_at(start, torch.arange(len(start), device=start.device))
     broken = best.loss.isnan() | ~best.gradient.isfinite().all(dim=1)
@@ -46,7 +53,9 @@ def gauss_newton(
         theta = _put(theta, rows, trial, better)
         best = Model(*(_put(old, rows, new, better) for old, new in zip(best, tried, strict=True)))
         damping[rows] = (damping[rows] * torch.where(better, LESS, MORE)).clamp(LEAST, MOST)
-        running[rows] = displacement(family, trial, current) >= shortest
+        moved = displacement(family, trial, current)
+        goes_on = (moved >= shortest) & (here.loss - tried.loss >= enough * here.loss)
+        running[rows] = torch.where(better, goes_on, moved >= IN_VAIN * shortest)
         curve.append(best.loss)
     return Descended(theta, torch.stack(curve).to(theta), running, broken)
 

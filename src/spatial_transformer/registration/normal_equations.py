@@ -18,7 +18,7 @@ from ..homography import HORIZON, transform
 from ..sampling import sample
 from .pyramid import Level
 
-BLOCK = 2**14  # pixels at once, so that a block stays in the cache
+BLOCK = 2**16  # pixels at once, so that a block stays in the cache
 
 
 class Model(NamedTuple):
@@ -38,21 +38,27 @@ class Model(NamedTuple):
 
 
 def sums(level: Level, family: Family, theta: Tensor) -> Tensor:
-    """`A diag(w) A^T`, (N, P+3, P+3) in float64, with a row for each of the columns above."""
+    """`A diag(w) A^T`, (N, P+3, P+3) in float64, with a row for each of the columns above.
+
+    Within a block the derivatives of matrices are summed in the precision of the images: that steps are right to six
+    digits is enough. Which of two thetas is the better one is not, so what the loss is made of is float64 throughout.
+    """
     size, channels = level.fixed.shape[2:], level.fixed.shape[1]
     at = target_points(size, dtype=theta.dtype, device=theta.device).flatten(1, -2)  # (1, K, D)
-    fixed = level.fixed.flatten(2)  # (N, C, K)
+    fixed, chosen = level.fixed.flatten(2), level.chosen()  # (N, C, K), the numbers of those that are looked at
     derivatives = _Matrices(family, theta) if isinstance(family, MatrixFamily) else _Points(family, theta)
     total = torch.zeros((), dtype=torch.float64, device=theta.device)
     block = max(1, BLOCK // max(1, len(theta) * channels))
-    for begin in range(0, at.shape[1], block):
-        here = slice(begin, begin + block)
+    for begin in range(0, len(chosen), block):
+        here = chosen[begin : begin + block] if level.every > 1 else slice(begin, begin + block)
         points, jacobian_of = derivatives.at(at[:, here])  # (N, K, D)
         warped, slope = _read(level, points)  # (N, C, K), (N, C, D, K)
         others = torch.stack([warped, fixed[..., here], torch.ones_like(warped)], dim=2)  # (N, C, 3, K)
-        rows = torch.cat([jacobian_of(slope), others], dim=2).transpose(1, 2).flatten(2).double()  # (N, Q+3, C K)
-        weight = level.overlap(points, here).repeat(1, channels)  # (N, C K)
-        total = total + rows * weight[:, None] @ rows.mT
+        rows = torch.cat([jacobian_of(slope), others], dim=2).transpose(1, 2).flatten(2)  # (N, Q+3, C K)
+        weighted = rows * level.overlap(points, here).repeat(1, channels)[:, None]
+        product = (weighted @ rows.mT).double()
+        product[:, -3:, -3:] = weighted[:, -3:].double() @ rows[:, -3:].double().mT  # the loss is exact
+        total = total + product
     return derivatives.of_theta(total)
 
 
@@ -71,7 +77,9 @@ class _Points:
             return torch.func.jvp(lambda theta: self.family.points(theta, target), (self.theta,), (tangents,))[1]
 
         by_theta = torch.func.vmap(along)(each)  # (P, N, K, D)
-        return self.family.points(self.theta, target), lambda slope: torch.einsum("ncdk,pnkd->ncpk", slope, by_theta)
+        return self.family.points(self.theta, target), lambda slope: torch.einsum(
+            "ncdk,pnkd->ncpk", slope, by_theta
+        ).double()
 
     def of_theta(self, total: Tensor) -> Tensor:
         return total
@@ -86,12 +94,12 @@ class _Matrices:
 
     def __init__(self, family: MatrixFamily, theta: Tensor) -> None:
         self.rows = family.rows(theta)  # (N, R, D+1)
-        each = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
-
-        def along(tangent: Tensor) -> Tensor:
-            return torch.func.jvp(family.rows, (theta,), (tangent.expand_as(theta),))[1]
-
-        self.by_theta = torch.func.vmap(along)(each).flatten(2).transpose(0, 1).double()  # (N, P, R (D+1))
+        entries = self.rows.shape[1] * self.rows.shape[2]
+        with torch.enable_grad():  # every entry's derivatives by one pass back, as each has a theta of its own
+            each = theta.detach().repeat(entries, 1).requires_grad_()
+            rows = family.rows(each).view(entries, len(theta), entries)
+            (by_theta,) = torch.autograd.grad(rows.diagonal(dim1=0, dim2=2).sum(), each)
+        self.by_theta = by_theta.view(entries, *theta.shape).permute(1, 2, 0).double()  # (N, P, R (D+1))
 
     def at(self, target: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         points = transform(self.rows, target)  # (N, K, D)

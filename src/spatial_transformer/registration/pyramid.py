@@ -1,5 +1,6 @@
 """A pair of images on one level of the pyramid, and how much each of their pixels counts."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,14 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..coordinates import axis_to_pixel
+from ..coordinates import axis_lengths
 from ..sampling import Mode, sample
 
 COARSEST = 16  # pixels along the longest axis, by default
 SHORTEST_AXIS = 8  # pixels: no axis is made shorter
 MOST_LEVELS = 6
 # Coarser pixels see further when the slope is that of a smoother kernel, which looks at four along an axis.
-COARSE_MODE: Mode = "bicubic"
+COARSE_MODE: dict[int, Mode] = {2: "bicubic", 3: "bilinear"}
+# Of a volume of more voxels than that, one in so many is enough to make steps from.
+MANY, SPARSE = 2**14, 4
 
 Masks = tuple[Tensor | None, Tensor | None]  # of the moving image, and of the fixed one
 
@@ -29,6 +32,7 @@ class Level:
         moving_mask: (N, 1, *size of moving), from 0 to 1, or None where all pixels count.
         fixed_mask: (N, 1, *size of fixed), or None.
         mode: how `moving` is read between pixels.
+        every: steps are made from one pixel of so many.
     """
 
     moving: Tensor
@@ -36,6 +40,7 @@ class Level:
     moving_mask: Tensor | None
     fixed_mask: Tensor | None
     mode: Mode
+    every: int = 1
 
     def rows(self, index: Tensor) -> "Level":
         """The level of some pairs, any of them any number of times."""
@@ -47,13 +52,23 @@ class Level:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Level":
         masks = [None if mask is None else change(mask) for mask in (self.moving_mask, self.fixed_mask)]
-        return Level(change(self.moving), change(self.fixed), masks[0], masks[1], self.mode)
+        return Level(change(self.moving), change(self.fixed), masks[0], masks[1], self.mode, self.every)
 
     def pixel(self) -> float:
         """The width of a pixel of `fixed`, in normalised units."""
         return 2 / max(self.fixed.shape[2:])
 
-    def overlap(self, points: Tensor, here: slice = slice(None)) -> Tensor:
+    def chosen(self) -> Tensor:
+        """(K,) the numbers of the pixels that steps are made from: every one, or a pattern like its mirror images."""
+        size, device = self.fixed.shape[2:], self.fixed.device
+        if self.every == 1:
+            return torch.arange(math.prod(size), device=device)
+        lines = [torch.arange(length, device=device) for length in size]
+        from_border = [torch.minimum(line, line.flip(0)) for line in lines]
+        layer = torch.stack(torch.meshgrid(*from_border, indexing="ij")).sum(dim=0)  # size
+        return (layer % self.every == 0).flatten().nonzero()[:, 0]
+
+    def overlap(self, points: Tensor, here: slice | Tensor = slice(None)) -> Tensor:
         """How much the samples at points count: (N, K) from 0, where either image shows nothing, to 1.
 
         Args:
@@ -84,7 +99,8 @@ def _level(moving: Tensor, fixed: Tensor, masks: Masks, level: int, mode: Mode) 
     (moving, moving_mask), (fixed, fixed_mask) = (
         _shrink_masked(image, mask, level) for image, mask in zip((moving, fixed), masks, strict=True)
     )
-    return Level(moving, fixed, moving_mask, fixed_mask, COARSE_MODE if level else mode)
+    every = SPARSE if fixed.ndim == 5 and fixed[0, 0].numel() > MANY else 1
+    return Level(moving, fixed, moving_mask, fixed_mask, COARSE_MODE[fixed.ndim - 2] if level else mode, every)
 
 
 def _shrink_masked(image: Tensor, mask: Tensor | None, level: int) -> tuple[Tensor, Tensor | None]:
@@ -118,9 +134,7 @@ def shrunk_size(image: Tensor, level: int) -> list[int]:
 
 def _inside(points: Tensor, image: Tensor) -> Tensor:
     """(N, K, D) to (N, K): 1 between the centres of the border pixels, 0 from half a pixel further outside."""
-    weight = torch.ones_like(points[..., 0])
-    for axis, length in enumerate(reversed(image.shape[2:])):
-        position = axis_to_pixel(points[..., axis], length)
-        outside = torch.maximum(-position, position - (length - 1))
-        weight = weight * (1 - 2 * outside).clamp(0, 1)
-    return torch.where(weight.isnan(), 0, weight)
+    planes = points.mT  # (N, D, K)
+    lengths = axis_lengths(image.shape[2:], points)[:, None]  # (D, 1)
+    weight = ((1 - planes.abs()) * lengths).clamp(0, 1)
+    return weight.nan_to_num(nan=0.0).prod(dim=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from ..sampling import Mode, Padding
 from ..warping import warp
 from .comparison import comparison
 from .descent import Descent, Stop
+from .features import feature_start
 from .pyramid import level_count, pyramid
 from .search import search
 from .smoothness import Smoothness
@@ -69,7 +71,7 @@ def register(
     descent: Descent | None = None,
     moving_mask: Tensor | None = None,
     fixed_mask: Tensor | None = None,
-    starts: int | None = None,
+    starts: int | Literal["features"] | None = None,
     smoothness: Smoothness | None = None,
 ) -> Registration:
     """Find the theta with which `warp(moving, family, theta)` looks like `fixed`.
@@ -110,7 +112,8 @@ def register(
         fixed_mask: the same for `fixed`.
         starts: how many thetas to begin with on the coarsest level: `start` and others that are shifted, turned and
             scaled by up to 0.45 half-widths, 0.5 radians and a factor of 1.35, for families of matrices. By default 1
-            if `start` is given, or the family is none of matrices, and 17 (33 for volumes) if not.
+            if `start` is given, or the family is none of matrices, and 17 (33 for volumes) if not. "features": also
+            with what `feature_start` makes of the images, which needs OpenCV; photographs from further apart.
         smoothness: what the deformations of `stages` pay for bending and folding.
 
     Returns:
@@ -140,16 +143,16 @@ def register(
     moving, fixed = (_floating(image) for image in (moving, fixed))
     masks = checks.mask("moving_mask", moving_mask, moving), checks.mask("fixed_mask", fixed_mask, fixed)
     begin = _start(start, order[0], batch, moving)  # (N, P)
-    count = _starts(starts, start, order[0])
+    candidates, known = _candidates(starts, start is None, order[0], begin, moving, fixed)
     count_levels = _levels(levels, moving, fixed)
     one, other, unit = compare.in_unit(moving, fixed, masks)
     tower = [level.expand(batch) for level in pyramid(one, other, masks, count_levels, mode)]
     with torch.no_grad():
         if stages is None:
             whole: Family = order[0]
-            found, curves = search(tower, compare, whole, spread(whole, begin, count), descent)
+            found, curves = search(tower, compare, whole, candidates, descent, known)
         else:
-            whole, found, curves = in_stages(tower, compare, order, spread(order[0], begin, count), descent, smoothness)
+            whole, found, curves = in_stages(tower, compare, order, candidates, descent, smoothness, known)
         points = whole.grid(found.theta, fixed.shape[2:])  # (N, *size, D)
         verdict = judge(tower, whole, found.theta, points, compare)
     warped = warp(moving, whole, found.theta, fixed.shape[2:], mode=mode, padding=padding)
@@ -197,17 +200,28 @@ def _start(start: Tensor | None, family: Family, batch: int, like: Tensor) -> Te
     return theta.detach().to(like).expand(batch, -1).clone()
 
 
-def _starts(starts: int | None, start: Tensor | None, family: Family) -> int:
+def _candidates(
+    starts: int | str | None, free: bool, family: Family, begin: Tensor, moving: Tensor, fixed: Tensor
+) -> tuple[Tensor, int]:
+    """(N, K, P) thetas to begin with, and how many of them every level looks at again."""
     matrices = isinstance(family, MatrixFamily)
+    if starts == "features" and matrices:
+        theta, inliers = feature_start(moving, fixed, family)
+        theta = torch.where((inliers > 0)[:, None].to(theta.device), theta.to(begin), begin)
+        around = spread(family, begin, STARTS[family.dims])
+        return torch.cat([around[:, :1], theta[:, None], around[:, 1:]], dim=1), 2
     if starts is None:
-        return STARTS[family.dims] if matrices and start is None else 1
-    checks.at_least("starts", starts, 1)
-    if starts > 1 and not matrices:
+        starts = STARTS[family.dims] if matrices and free else 1
+    if isinstance(starts, str) and starts != "features":
+        raise ValueError(f'`starts` must be a number or "features"; got {starts!r}.')
+    if isinstance(starts, int):
+        checks.at_least("starts", starts, 1)
+    if starts != 1 and not matrices:
         raise ValueError(
-            f"`starts` must be 1 for `{family}`, which is no family of matrices; got {starts}. Register an `Affine` "
+            f"`starts` must be 1 for `{family}`, which is no family of matrices; got {starts!r}. Register an `Affine` "
             "first, and pass what `fit_points` makes of it as `start`."
         )
-    return starts
+    return spread(family, begin, int(starts)), 1
 
 
 def _levels(levels: int | None, moving: Tensor, fixed: Tensor) -> int:

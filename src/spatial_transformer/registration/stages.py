@@ -24,6 +24,7 @@ def in_stages(
     candidates: Tensor,
     descent: Descent,
     smoothness: Smoothness | None,
+    known: int = 1,
 ) -> tuple[Family, Descended, list[Tensor]]:
     """Fit one stage after the other.
 
@@ -36,6 +37,7 @@ def in_stages(
         candidates: (N, K, P) thetas for the first stage to begin with.
         descent: how many steps at most.
         smoothness: what deformations pay for.
+        known: so many candidates, the start first, are looked at again on every level.
 
     Returns:
         The family of all that counts, where its finest level ended, and the (steps, N) losses of every level.
@@ -44,7 +46,7 @@ def in_stages(
     for number, stage in enumerate(stages):
         if isinstance(stage, MatrixFamily):
             candidates = _carried(family, theta, stage)[:, None] if number else candidates
-            found, losses = search(tower, compare, stage, candidates, descent)
+            found, losses = search(tower, compare, stage, candidates, descent, 1 if number else known)
             family = stage
         else:
             before = [] if found is None else [*(family.stages if isinstance(family, Staged) else [family])]

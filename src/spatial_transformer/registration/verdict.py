@@ -17,7 +17,8 @@ LEAST_CORRELATION = 0.5
 LEAST_OVERLAP = 0.15
 ROUNDING = 1e-6
 LATTICE = 17  # points along each axis, where a matrix is looked at
-JUDGED = 128  # pixels: the longest side of the level on which images are judged, coarse enough to average noise out
+# Pixels: the longest side of the level on which images and volumes are judged, coarse enough to average noise out.
+JUDGED = {2: 128, 3: 48}
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Verdict:
 
 def judge(tower: list[Level], family: Family, theta: Tensor, points: Tensor, compare: Comparison) -> Verdict:
     """Of (N, P) thetas and what they make of the pixels of the fixed image, (N, *size, D)."""
-    level = next((level for level in reversed(tower) if max(level.fixed.shape[2:]) <= JUDGED), tower[0])
+    level = next((level for level in reversed(tower) if max(level.fixed.shape[2:]) <= JUDGED[family.dims]), tower[0])
     weight = overlap(level, family, theta)
     images = []
     for image, mask in ((level.moving, level.moving_mask), (level.fixed, level.fixed_mask)):

@@ -7,7 +7,7 @@ from .problem import Method
 
 METHODS: dict[str, tuple[str, Method, str]] = {  # the page's words, the function, and the module that it needs
     "register": ("`register`", ours.homography, "torch"),
-    "features, register": ("`feature_start`, then `register`", ours.features_and_homography, "cv2"),
+    "features, register": ('`register`, `starts="features"`', ours.features_and_homography, "cv2"),
     "register, affine": ("`register`", ours.by_register("Affine"), "torch"),
     "register, rigid": ("`register`", ours.by_register("Rigid"), "torch"),
     "register, mi": ('`register`, "mi"', ours.by_register("Affine", measure="mi"), "torch"),

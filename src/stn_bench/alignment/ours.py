@@ -11,8 +11,6 @@ import spatial_transformer as st
 
 from .problem import Answer, Mapping, Method, Problem
 
-AFTER_FEATURES = 3  # levels: a start within a few pixels needs no coarser ones
-
 
 def by_register(family: str, **options: Any) -> Method:
     """`register` with its defaults."""
@@ -29,11 +27,7 @@ def homography(problem: Problem) -> Answer:
 
 
 def features_and_homography(problem: Problem) -> Answer:
-    moving, fixed = _images(problem)
-    start, inliers = st.feature_start(moving, fixed, st.Projective())
-    if not inliers:
-        return homography(problem)
-    return _answer(st.register(moving, fixed, st.Projective(), start=start, levels=AFTER_FEATURES), problem)
+    return _answer(st.register(*_images(problem), st.Projective(), starts="features"), problem)
 
 
 def in_stages(deformation: str) -> Method:

@@ -12,8 +12,14 @@ MISSED = 10.0  # pixels: what a success may not be off by
 HEAD = ("found", "median px", "95th percentile", "seconds, median", "slowest", "claims that are wrong")
 
 
-def tables(result: Mapping[str, Any]) -> str:
-    """Markdown: a table for each task."""
+def tables(result: Mapping[str, Any], timed: Mapping[str, Any] | None = None) -> str:
+    """Markdown: a table for each task.
+
+    Args:
+        result: what was measured.
+        timed: the same of fewer pairs while nothing else ran, from which seconds are taken; those of `result` without.
+    """
+    timed = timed or result
     parts = []
     for name, task in TASKS.items():
         rows = [row for row in result["rows"] if row["task"] == name]
@@ -24,9 +30,14 @@ def tables(result: Mapping[str, Any]) -> str:
         parts += [f"### {task.title}", "", f"Found: off by {task.within} px at most.", ""]
         parts += ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|", _nothing(rows, with_dice)]
         ways = [way for way in task.methods if way in rows[0]]
-        parts += [_line(result["origin"]["methods"][way], [row[way] for row in rows], task.within) for way in ways]
+        quiet = [row for row in timed["rows"] if row["task"] == name]
+        for way in ways:
+            seconds = [row[way]["seconds"] for row in quiet]
+            parts.append(_line(result["origin"]["methods"][way], [row[way] for row in rows], task.within, seconds))
         parts.append("")
-    origin = result["origin"]
+        if timed is not result:
+            parts += [f"Seconds are of {len(quiet)} of these pairs, while nothing else ran.", ""]
+    origin = timed["origin"]
     versions = ", ".join(f"{package} {number}" for package, number in origin["versions"].items())
     load = origin.get("load", "not recorded, so seconds do not count")
     parts.append(f"{origin['threads']} threads, load {load}; {versions}.")
@@ -42,17 +53,16 @@ def _nothing(rows: Sequence[Mapping[str, Any]], with_dice: bool) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _line(words: str, found: Sequence[Mapping[str, Any]], within: float) -> str:
+def _line(words: str, found: Sequence[Mapping[str, Any]], within: float, seconds: Sequence[float]) -> str:
     errors = np.array([answer["error"] for answer in found])
-    seconds = [answer["seconds"] for answer in found]
     wrong = sum(answer["success"] and answer["error"] > MISSED for answer in found)
     cells = [
         words,
         f"{100 * (errors <= within).mean():.0f} %",
         f"{np.median(errors):.2f}",
         f"{np.percentile(errors, 95):.2f}",
-        f"{np.median(seconds):.2f}",
-        f"{max(seconds):.2f}",
+        f"{np.median(seconds):.2f}" if seconds else "",
+        f"{max(seconds):.2f}" if seconds else "",
         str(wrong),
     ]
     cells += [f"{np.mean([answer['dice'] for answer in found]):.3f}"] if "dice" in found[0] else []

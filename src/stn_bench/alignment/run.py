@@ -22,34 +22,53 @@ PACKAGES = ("torch", "opencv-python-headless", "kornia", "SimpleITK")
 
 
 def measure(output: Path, pairs: int, chosen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Align pairs of every task, and write what was found after each task.
+    """Align pairs of every task; what the file has of them already, from the same versions, is not measured again.
 
     Args:
-        output: the file.
+        output: the file, written after each pair.
         pairs: how many of photographs; the other tasks have a part of that, one at least.
         chosen: names of tasks; all of them by default.
 
     Raises:
-        UserError: an unknown task, or `output` cannot be written.
+        UserError: an unknown task, or `output` cannot be read or written.
     """
     for name in chosen:
         if name not in TASKS:
             raise UserError(f"--rows must be some of {', '.join(TASKS)}; got {name!r}")
-    result: dict[str, Any] = {"origin": _origin(), "rows": []}
+    origin = _origin()
+    rows = _measured_before(output, origin)
     for name, task in TASKS.items():
         if not chosen or name in chosen:
             sys.stderr.write(f"{task.title} ...\n")
-            result["rows"] += list(_rows(name, task, max(1, round(task.share * pairs))))
-            _write(output, result)
-    return result
+            for row in _rows(name, task, max(1, round(task.share * pairs)), rows):
+                rows[name, row["seed"]] = row
+                _write(output, {"origin": origin, "rows": list(rows.values())})
+    return {"origin": origin, "rows": list(rows.values())}
 
 
-def _rows(name: str, task: Task, count: int) -> Iterator[dict[str, Any]]:
+Rows = dict[tuple[str, int], dict[str, Any]]  # by task and seed
+
+
+def _measured_before(output: Path, origin: dict[str, Any]) -> Rows:
+    try:
+        before = json.loads(output.read_text())
+        same = before["origin"]["versions"] == origin["versions"] and before["origin"]["threads"] == origin["threads"]
+        return {(row["task"], row["seed"]): row for row in before["rows"]} if same else {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise UserError(f"{output} is no file of this benchmark: {problem}. Name another --output") from problem
+
+
+def _rows(name: str, task: Task, count: int, before: Rows) -> Iterator[dict[str, Any]]:
+    missing = [seed for seed in range(count) if (name, seed) not in before]
+    if not missing:
+        return
     methods = {way: function for way in task.methods if (function := method(way)) is not None}
     first = task.make(0)
     for function in methods.values():
         function(first)  # compiles kernels, and fills caches
-    for seed in range(count):
+    for seed in missing:
         problem = task.make(seed)
         start = {"error": error(identity, problem), "dice": dice(identity, problem)}
         yield {"task": name, "pair": problem.name, "seed": seed, "nothing": start} | {

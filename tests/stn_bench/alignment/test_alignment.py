@@ -100,6 +100,13 @@ def test_the_command_measures_and_prints(tmp_path, monkeypatch, capfd):
     out = capfd.readouterr().out
     assert "| `register` |" in out
     assert "### Small ones" in out
+    fewer = json.loads((tmp_path / "a.json").read_text())
+    del fewer["rows"][0]
+    fewer["rows"][0]["pair"] = "measured before"
+    (tmp_path / "a.json").write_text(json.dumps(fewer))
+    Bench(parts="alignment", pairs=2, output=tmp_path / "a.json")()
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert {row["seed"]: row["pair"] for row in result["rows"]} == {0: result["rows"][1]["pair"], 1: "measured before"}
     with pytest.raises(UserError, match="--rows must be some of small"):
         Bench(parts="alignment", rows="large", output=tmp_path / "a.json")()
     with pytest.raises(UserError, match="goes alone"):
@@ -113,5 +120,5 @@ def test_the_page_is_that_of_its_file():
     spec = importlib.util.spec_from_file_location("alignment_benchmark", path)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    result = json.loads(tool.RESULTS.read_text())
-    assert tool.PAGE.read_text().split(tool.BEGIN)[1].split(tool.END)[0] == page.tables(result)
+    tables = page.tables(*map(tool.read, (tool.RESULTS, tool.TIMED)))
+    assert tool.PAGE.read_text().split(tool.BEGIN)[1].split(tool.END)[0] == tables
