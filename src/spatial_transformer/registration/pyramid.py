@@ -32,7 +32,7 @@ class Level:
         moving_mask: (N, 1, *size of moving), from 0 to 1, or None where all pixels count.
         fixed_mask: (N, 1, *size of fixed), or None.
         mode: how `moving` is read between pixels.
-        every: steps are made from one pixel of so many.
+        every: losses and steps are those of one pixel of so many.
     """
 
     moving: Tensor

@@ -45,7 +45,8 @@ def search(
         before, rest = None, descent
         if number:
             most = 1 if last else -(-most // FEWER)
-            pool = pool.joined(candidates[:, :known]).judged(level, compare, family, floor)
+            judging = replace(level, every=1) if last else level
+            pool = pool.joined(candidates[:, :known]).judged(judging, compare, family, floor)
             pool, _ = pool.thinned(family, 0, most, torch.inf)
         elif compare.squares and most > 1:
             few = replace(descent, steps=min(FIRST[family.dims], descent.steps))

@@ -36,7 +36,7 @@ def tables(result: Mapping[str, Any], timed: Mapping[str, Any] | None = None) ->
             parts.append(_line(result["origin"]["methods"][way], [row[way] for row in rows], task.within, seconds))
         parts.append("")
         if timed is not result:
-            parts += [f"Seconds are of {len(quiet)} of these pairs, while nothing else ran.", ""]
+            parts += [f"Seconds are of {len(quiet)} of these pairs, measured apart; the load is below.", ""]
     origin = timed["origin"]
     versions = ", ".join(f"{package} {number}" for package, number in origin["versions"].items())
     load = origin.get("load", "not recorded, so seconds do not count")
