@@ -80,8 +80,9 @@ def register(
     one goes on from the best of the level before, or from `start` where the loss is less there. The images are compared
     where both show something: outside of the moving image, and where a mask is 0, nothing counts. Steps are those of
     Levenberg and Marquardt, which never make the loss larger; for "mi" those of L-BFGS; for functions, penalties, and
-    families of more than 128 parameters those of Adam. The loss of the result is never above that of `start`. Every pair of a batch descends
-    and stops on its own, so a batch gives what its pairs give one by one, and the unit of intensities does not matter.
+    families of more than 128 parameters those of Adam. The loss of the result is never above that of `start`. Every
+    pair of a batch descends and stops on its own, so a batch gives what its pairs give one by one, and the unit of
+    intensities does not matter.
 
     A result may be wrong, and says so: `success` is false where the images are not alike, hardly overlap, or the warp
     folds; see `Verdict`. After "mi" it says nothing where it is false, as images need not be alike.
