@@ -7,7 +7,7 @@ SOURCES := src tests tools examples
 
 .PHONY: demo test test-browser check format docs measure bench tables families reference gallery clean
 
-demo: $(VENV)/.demo  ## train a network with and without a transformer, and make a page of it (3 minutes)
+demo: $(VENV)/.demo  ## train a network with and without a transformer, and make a page of it (2 minutes)
 	$(BIN)/stn train --data digits --distortion RTS --compare cnn,st-cnn --name demo --overwrite \
 		--steps 1200 --batch-size 128 --filters 24 --label-smoothing 0.1 --localiser-lr-scale 2
 
@@ -31,7 +31,7 @@ format: $(VENV)/.dev  ## mend what can be mended by itself
 docs: $(VENV)/.dev  ## the documentation as a site in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-measure: $(VENV)/.dev  ## run what the README tells of the demo (8 minutes), then write its tables
+measure: $(VENV)/.dev  ## run what the README tells of the demo (5 minutes), then write its tables
 	$(BIN)/python tools/measure.py
 
 bench: $(VENV)/.dev  ## measure times and memory (half an hour; let nothing else run), then write the pages
