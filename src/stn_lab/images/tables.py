@@ -97,7 +97,7 @@ def _read(table: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             text = file.read()
-        separator = max(",;\t", key=text.partition("\n")[0].count)
+        separator = max(",;\t", key=io.StringIO(text, newline="").readline().count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
         lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except UnicodeDecodeError:

@@ -188,3 +188,10 @@ def test_files_that_are_no_tables(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         read(path)
+
+
+def test_lines_may_end_as_on_an_old_macintosh(table):
+    path = table("path,label", "{path},{label}")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r").replace(b"pictures/", b"pictures;;;/"))
+    path.parent.joinpath("pictures").rename(path.parent / "pictures;;;")  # as a separator it would be found more often
+    assert read(path).classes == ("cat", "dog")
