@@ -32,7 +32,9 @@ class Budget:
     filters: int = 64
     """Filters per layer of the plain CNN; the other networks are made as large as it."""
     validations: int = 20
-    """How often the validation error is measured, at most after every step; the best checkpoint is kept."""
+    """How often the validation error is measured, at most after every step."""
+    keep: Literal["best", "last"] = "best"
+    """The weights with the lowest validation error, or the last: of many near ones, the lowest is often luck."""
     patience: int = 0
     """Stop when so many validations in a row have brought no lower error; 0: never."""
     seed: int = 0

@@ -130,7 +130,7 @@ class Loop:
 
     @torch.no_grad()
     def _validate(self) -> float:
-        """Measure on all validation batches, in every process; keep the checkpoint if it is the best so far."""
+        """Measure on all validation batches, in every process; keep the checkpoint if it is the one to keep so far."""
         self.learner.eval()
         sums: dict[str, float] = {}
         count = 0
@@ -145,9 +145,11 @@ class Loop:
         self.in_vain += 1
         if self.metrics is not None:
             self.metrics.add(self.step, "validation", means)
-        if monitored < self.best or not math.isfinite(self.best):
+        is_better = monitored < self.best or not math.isfinite(self.best)
+        if is_better:
             self.best = monitored
             self.in_vain *= math.isnan(monitored)  # a loss that is not a number is in vain, also where it is the first
+        if is_better or self.budget.keep == "last":
             self._save(checkpoint.BEST)
         return monitored
 

@@ -21,6 +21,7 @@ from .table1 import BUDGETS, model
 COLUMNS = ("R", "RTS")
 
 SMOOTHED: Mapping[str, Any] = {"label_smoothing": 0.1}
+LAST: Mapping[str, Any] = {"keep": "last"}
 SLOW: Mapping[str, Any] = {"localiser_lr_scale": 0.5}
 
 
@@ -68,7 +69,11 @@ pose = Table(
         arm("smoothing-x2", {**SMOOTHED, "localiser_lr_scale": 2.0}),
         arm("smoothing-0.2", {"label_smoothing": 0.2}),
         dropout("dropout-0.2", 0.2, {}),
+        dropout("dropout-0.4", 0.4, LAST),
         dropout("smoothing-dropout-0.1", 0.1, SMOOTHED),
+        dropout("smoothing-dropout-0.2", 0.2, {**SMOOTHED, **LAST}),
+        dropout("smoothing-dropout-0.4", 0.4, {**SMOOTHED, **LAST}),
+        arm("smoothing-last", {**SMOOTHED, **LAST}),
         arm("smoothing-weight-decay-0.1", {**SMOOTHED, "weight_decay": 0.1}),
         arm("smoothing-two-looks", SMOOTHED, looks=2),
         arm("smoothing-linearised", SMOOTHED, mode=Linearised()),
