@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
+from PIL import Image
 
 from stn_lab.cli import main
 from stn_lab.commands import VERBS
@@ -71,6 +72,7 @@ AT_ONCE = [
     ["align", "--help"],
     ["align", "alone.png"],
     ["align", "a.png", "b.png", "--family", "wobbly"],
+    ["align", "there-is-none.png", "b.png"],
     ["bench", "--repeats", "1"],
     ["bench", "--parts", "alignment", "--pairs", "0"],
     ["bench", "--parts", "alignment,matrix"],
@@ -120,6 +122,22 @@ def imported(commands, modules, folder):
 def test_what_can_be_said_at_once_is_said_before_anything_large_is_imported(tmp_path):
     assert not imported(AT_ONCE, HEAVY, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_wrong_with_images_is_said_before_pytorch_is_imported(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "small" / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("L", (9, 9), 50 * number).save(tmp_path / "small" / name / f"{number}.png")
+    (tmp_path / "alone" / "one").mkdir(parents=True)
+    (tmp_path / "alone" / "one" / "0.png").write_bytes((tmp_path / "small" / "one" / "0.png").read_bytes())
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    commands = [["train", "--data", data] for data in ("empty", "small", "alone", "labels.csv")]
+    commands += [["colocalise", "empty", "out"]]
+    assert not imported(commands, ("torch",), tmp_path)
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_tables_are_known_without_lightning_and_matplotlib(tmp_path):

@@ -98,3 +98,8 @@ def some(names: Iterable[str], where: str) -> Iterator[str]:
         yield name
     if empty:
         raise UserError(f"{where} holds no images; PNG, JPEG, WebP, TIFF, BMP, GIF and PPM are read")
+
+
+def expect_images(folder: Path, out: Path | None = None) -> None:
+    """Raises UserError for a folder without any, not counting those in `out`."""
+    next(some(images_below(folder, out), str(folder)))

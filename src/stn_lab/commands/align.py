@@ -106,6 +106,9 @@ class Align:
         ways = [self.batch is not None, self.stack is not None, self.moving is not None]
         if sum(ways) != 1 or (self.moving is not None and self.fixed is None):
             raise UserError("give MOVING and FIXED, or --batch pairs.csv, or --stack FOLDER")
+        for path in (self.moving, self.fixed, self.mask, self.moving_mask, self.batch, self.stack):
+            if path is not None and not path.exists():
+                raise UserError(f"{path}: not there")
         if self.moving is None and (self.mask or self.moving_mask or self.matrix):
             raise UserError(
                 "--mask, --moving-mask and --matrix are for one pair; a batch has columns mask and moving_mask"

@@ -41,13 +41,18 @@ class Colocalise:
             raise UserError(f"--steps must be above zero; got {self.steps}")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed must be from 0 to {2**32 - 1}; got {self.seed}")
+        from ..applied.listing import expect_images
+        from ..applied.out import check_free
+        from ..applied.ranks import this_rank
+
+        if this_rank().count > 1:
+            raise UserError("stn colocalise learns in one process; start it without torchrun")
+        check_free(self.out)
+        expect_images(self.folder, self.out)
         self._colocalise()
 
     def _colocalise(self) -> None:
         """What needs PyTorch."""
         from ..applied.colocalised import CoLocalisation
-        from ..applied.ranks import this_rank
 
-        if this_rank().count > 1:
-            raise UserError("stn colocalise learns in one process; start it without torchrun")
         CoLocalisation(self.folder, self.out, self.side, self.steps, self.seed, self.device).run()

@@ -55,7 +55,7 @@ def _evaluate(folder: RunFolder, sweep: str | None) -> None:
 
 
 def _evaluate_on(folder: RunFolder, data: Path) -> None:
-    from ..images import read_whole
+    from ..images.data import read_whole
     from ..runs.saved import load_model
     from ..tasks.classification import score
 

@@ -42,12 +42,19 @@ class Rectify:
             raise UserError(
                 f"{self.folder} is {'no folder' if self.folder.exists() else 'not there'}; give a folder of images"
             )
-        from ..applied.applied import apply, load_looking
+        from ..applied.listing import expect_images
         from ..applied.out import check_free
+
+        check_free(self.out)
+        expect_images(self.folder, self.out)
+        self._rectify()
+
+    def _rectify(self) -> None:
+        """What needs PyTorch."""
+        from ..applied.applied import apply, load_looking
         from ..applied.ranks import this_rank
         from ..applied.rectified import Rectifier
 
-        check_free(self.out)
         model = load_looking(self.run, self.model)
         applied = apply(self.run, model, this_rank(), device=self.device, grey=self.grey, crops=True)
         Rectifier(applied, self.folder, self.out, self.annotate).run()

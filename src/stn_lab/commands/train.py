@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..runs.experiment import PRETRAINED, Experiment
@@ -10,6 +11,9 @@ from ..runs.folder import RunFolder
 from ..tasks.data import Data
 from ..training.config import Budget, Machine
 from ..training.process import is_first_process
+
+if TYPE_CHECKING:
+    from ..images.survey import Survey
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Train:
         folder = RunFolder(self.path(experiment))
         if is_first_process():
             self._check_folder(folder, experiment)
-        _train(self, folder, experiment)
+        found = experiment.survey()
+        _train(self, folder, experiment, found)
 
     def experiment(self) -> Experiment:
         labels = [label.strip() for label in (self.compare or self.model).split(",")]
@@ -91,15 +96,15 @@ class Train:
             folder.check_free(overwrite=self.overwrite)
 
 
-def _train(options: Train, folder: RunFolder, experiment: Experiment) -> None:
-    """What needs PyTorch; nothing is written for a run that cannot begin."""
+def _train(options: Train, folder: RunFolder, experiment: Experiment, found: "Survey | None") -> None:
+    """What needs PyTorch, whose import takes seconds; nothing is written for a run that cannot begin."""
     from ..runs.run import build_first, train_run
     from ..training import loop  # noqa: F401  (what is not installed is missed here, before a folder is made)
     from ..training.interruption import Interrupted
     from ..training.machine import check_machine
     from .report import write_pages
 
-    task = experiment.data.task()
+    task = experiment.data.task(found)
     if is_first_process():
         sys.stdout.write(task.summary())
     for label in experiment.models:

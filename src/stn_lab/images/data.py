@@ -1,66 +1,19 @@
 """People's own images, read: classes, splits and what a network sees of them."""
 
-import os
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..errors import UserError
-from . import arrays, folders, tables
-from .catalogue import SPLITS, Catalogue, Skipped, Split, printable, some
-from .decoding import WHITE
-from .files import Files, headers
+from . import folders
+from .catalogue import SPLITS, Catalogue, Skipped, printable, some
 from .folders import Entry
-from .preprocessing import Fit, Preprocessing
+from .preprocessing import Preprocessing
 from .sets import ImageSet, Reader
-from .splits import assign, groups_of
-
-SIDE = 96  # of what the network sees, where the images do not say
-BOXES = "boxes.csv"  # at the top of a folder, with the columns path, left, top, right, bottom
-OWN_SIDE = 128  # images that all have one size up to this are seen as they are
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How images are read.
-
-    Attributes:
-        size: (height, width) of what the network sees; by default that of the images, where all have one that is not
-            above 128 pixels, and 96 x 96 otherwise.
-        channels: 1 for grey, 3 for colour; by default colour where any image has colours.
-        fit: "letterbox" keeps the aspect and leaves black bars; "squeeze" changes it.
-        background: grey that shows through transparent pixels, 0 to 255.
-        white: the number that is white in 16-bit images.
-        group_by: a column of the CSV, or a regular expression on paths: images for which it gives the same stay on one
-            side of a split.
-        seed: of the split, where there is one to make.
-    """
-
-    size: tuple[int, int] | None = None
-    channels: int | None = None
-    fit: Fit = "letterbox"
-    background: int = 255
-    white: int = WHITE
-    group_by: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise UserError(f"the seed of a split must not be below 0; got {self.seed}")
-
-    def preprocessing(self, catalogue: Catalogue) -> Preprocessing:
-        """What a network sees of the images of a catalogue."""
-        channels = self.channels or (1 if catalogue.grey else 3)
-        return Preprocessing(self.size or _usual_size(catalogue.sizes), channels, self.fit, self.background, self.white)
-
-    @classmethod
-    def like(cls, preprocessing: Preprocessing) -> "ReadOptions":
-        """For images that a trained network is to see."""
-        return cls(**asdict(preprocessing))
+from .survey import AS_FOUND, ReadOptions, Survey, catalogue_of, catalogue_of_files, none_readable, survey
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +58,7 @@ class ImageData:
         return "\n".join([*lines, *self.notes, *skipped_lines(self.skipped)])
 
 
-def read(path: str | Path, options: ReadOptions = ReadOptions()) -> ImageData:
+def read(path: str | Path, options: ReadOptions = AS_FOUND) -> ImageData:
     """Read a folder with a folder per class, a CSV or an .npz.
 
     Headers are read, and files without an end found; pixels are decoded when they are asked for.
@@ -117,20 +70,16 @@ def read(path: str | Path, options: ReadOptions = ReadOptions()) -> ImageData:
     Raises:
         UserError: nothing there, nothing to tell apart, or something that contradicts itself; the message says which.
     """
-    source = Path(path)
-    catalogue = _catalogue(source, options)
-    splits = assign(catalogue.labels, catalogue.splits, catalogue.groups, options.seed)
-    classes, notes = _classes(source, catalogue.labels, splits)
-    reader = Reader(catalogue.pictures, options.preprocessing(catalogue))
-    members = {split: np.array([i for i, s in enumerate(splits) if s == split], dtype=np.int64) for split in SPLITS}
-    train, validation, test = (_set(reader, catalogue, members[split], classes) for split in SPLITS)
-    drawn = [split for split in SPLITS[1:] if split not in catalogue.splits]
-    if drawn:
-        notes.insert(0, f"no split for {' and '.join(drawn)} was given: drawn with seed {options.seed}")
-    everything = (*catalogue.notes, *notes)
-    return ImageData(
-        source, classes, reader.preprocessing, train, validation, test, everything, tuple(catalogue.skipped)
-    )
+    return of_survey(survey(path, options))
+
+
+def of_survey(found: Survey) -> ImageData:
+    """The sets of what has been looked at."""
+    reader = Reader(found.catalogue.pictures, found.preprocessing)
+    members = {split: np.array([i for i, s in enumerate(found.splits) if s == split], np.int64) for split in SPLITS}
+    train, validation, test = (_set(reader, found.catalogue, members[split], found.classes) for split in SPLITS)
+    skipped = tuple(found.catalogue.skipped)
+    return ImageData(found.source, found.classes, found.preprocessing, train, validation, test, found.notes, skipped)
 
 
 def read_whole(path: str | Path, classes: Sequence[str], preprocessing: Preprocessing) -> ImageSet:
@@ -140,7 +89,7 @@ def read_whole(path: str | Path, classes: Sequence[str], preprocessing: Preproce
         UserError: as `read`; or there are classes that the network has not learnt.
     """
     source = Path(path)
-    catalogue = _catalogue(source, ReadOptions.like(preprocessing))
+    catalogue = catalogue_of(source, ReadOptions.like(preprocessing))
     unknown = sorted(set(catalogue.labels) - set(classes))
     if unknown:
         raise UserError(f"{source} has classes that were not learnt: {some(unknown)}; learnt were {some(classes, 20)}")
@@ -150,7 +99,7 @@ def read_whole(path: str | Path, classes: Sequence[str], preprocessing: Preproce
 
 def read_unlabelled(
     paths: Sequence[str | Path],
-    options: ReadOptions = ReadOptions(),
+    options: ReadOptions = AS_FOUND,
 ) -> tuple[ImageSet, list[Skipped]]:
     """Images without classes, from files and folders, and those that were skipped.
 
@@ -162,9 +111,9 @@ def read_unlabelled(
         if not path.exists():
             raise UserError(f"{path} is not there")
         files += folders.images(path) if path.is_dir() else [str(path)]
-    catalogue = _of_files([Entry(file, "") for file in files], Path(), None)
+    catalogue = catalogue_of_files([Entry(file, "") for file in files], Path(), None)
     if not catalogue.labels:
-        raise UserError(_none_readable(some([str(path) for path in paths]), catalogue.skipped))
+        raise UserError(none_readable(some([str(path) for path in paths]), catalogue.skipped))
     reader = Reader(catalogue.pictures, options.preprocessing(catalogue))
     return _set(reader, catalogue, np.arange(len(catalogue.labels)), ()), catalogue.skipped
 
@@ -178,113 +127,6 @@ def skipped_lines(skipped: Sequence[Skipped], limit: int = 5) -> list[str]:
     return lines + ([f"  and {len(skipped) - limit} more"] if len(skipped) > limit else [])
 
 
-def _catalogue(source: Path, options: ReadOptions) -> Catalogue:
-    if source.is_dir():
-        entries, notes = folders.entries(source)
-        if (source / BOXES).is_file():
-            known = tables.boxes(source / BOXES)
-            entries = [replace(entry, box=known.get(entry.path)) for entry in entries]
-            astray = sorted(known.keys() - {entry.path for entry in entries})
-            if astray:
-                notes.append(f"{len(astray)} paths of {BOXES} are of no image that was found, the first {astray[0]!r}")
-        catalogue = _of_files(entries, source, options.group_by)
-    elif not source.exists():
-        raise UserError(f"{source} is not there; give a folder with a folder per class, a .csv or an .npz")
-    elif source.suffix.lower() == ".npz":
-        if options.group_by:
-            raise UserError("--group-by needs the paths of a folder or the columns of a CSV; an .npz has neither")
-        catalogue, notes = arrays.catalogue(source), []
-    elif source.suffix.lower() in (".csv", ".tsv", ".txt"):
-        entries, skipped, notes = tables.entries(source, options.group_by)
-        catalogue = _of_files(entries, source.parent, options.group_by)
-        catalogue.skipped = skipped + catalogue.skipped
-    else:
-        raise UserError(f"{source} is neither a folder nor a .csv nor an .npz")
-    if not catalogue.labels:
-        raise UserError(_none_readable(str(source), catalogue.skipped))
-    catalogue.notes += notes
-    return catalogue
-
-
-def _of_files(entries: list[Entry], root: Path, group_by: str | None) -> Catalogue:
-    """What the headers of the files say; files that cannot be read are left out."""
-    known = headers([entry.path for entry in entries])
-    skipped = [
-        Skipped(entry.path, header) for entry, header in zip(entries, known, strict=True) if isinstance(header, str)
-    ]
-    pairs = [(entry, header) for entry, header in zip(entries, known, strict=True) if not isinstance(header, str)]
-    whole = [entry for entry, _ in pairs]
-    catalogue = Catalogue(
-        Files([entry.path for entry in whole]),
-        [entry.label for entry in whole],
-        [entry.split for entry in whole],
-        np.array([(header.width, header.height) for _, header in pairs], dtype=np.int32).reshape(-1, 2),
-        all(header.grey for _, header in pairs),
-        skipped=skipped,
-    )
-    if any(entry.box for entry in whole):
-        _add_boxes(catalogue, np.array([entry.box or (np.nan,) * 4 for entry in whole], dtype=np.float32))
-    if group_by:
-        own = [entry.group for entry in whole]
-        catalogue.groups = (
-            own if any(own) else groups_of([os.path.relpath(entry.path, root) for entry in whole], group_by)
-        )
-    lost = sorted({entry.label for entry in entries} - set(catalogue.labels))
-    if lost:
-        catalogue.notes.append(f"no image of {some(lost)} can be read")
-    return catalogue
-
-
-def _add_boxes(catalogue: Catalogue, boxes: np.ndarray) -> None:
-    """Boxes in pixels, or in parts of the width and the height where none is above 1."""
-    extents = np.tile(catalogue.sizes, 2)  # (N, 4)
-    if np.nanmax(boxes) <= 1:
-        boxes = boxes * extents
-        catalogue.notes.append("boxes are read as parts of the width and the height: no number is above 1")
-    beyond = int(((boxes < -1) | (boxes > extents + 1)).any(axis=1).sum())  # a pixel more is a matter of convention
-    if beyond:
-        catalogue.notes.append(f"{beyond} boxes reach beyond their images: are they in pixels of the upright image?")
-    catalogue.boxes = boxes
-
-
-def _classes(source: Path, labels: list[str], splits: list[Split]) -> tuple[tuple[str, ...], list[str]]:
-    """The names of the classes, numbers in their order, and notes on splits that lack one."""
-    names = {split: {label for label, s in zip(labels, splits, strict=True) if s == split} for split in SPLITS}
-    classes = sorted(names["train"], key=_natural)
-    for split in SPLITS[1:]:
-        unknown = sorted(names[split] - names["train"], key=_natural)
-        if unknown:
-            raise UserError(f"{source}: {some(unknown)} is in the {split} split, but not in the training images")
-    if len(classes) < 2:
-        raise UserError(
-            f"{source} has one class only, {some(classes)}; "
-            f"there should be a folder, or a label, for each of at least two{_further_down(source, classes)}"
-        )
-    few = [name for name, count in Counter(labels).items() if count == 1]
-    notes = [f"only one image of {some(few)}: nothing measures it"] if few else []
-    folded = Counter(name.casefold() for name in classes)
-    alike = [name for name in classes if folded[name.casefold()] > 1]
-    if alike:
-        notes.append(f"these classes differ in upper and lower case only: {some(alike, 4)}")
-    for split in SPLITS[1:]:
-        lacking = sorted(names["train"] - names[split], key=_natural)
-        if lacking:
-            notes.append(f"the {split} split has no image of {some(lacking)}")
-    return tuple(classes), notes
-
-
-def _further_down(source: Path, classes: list[str]) -> str:
-    """A hint, where the only folder holds folders: archives are often packed so."""
-    inner = source / classes[0] if classes else source
-    deeper = inner.is_dir() and inner != source and any(path.is_dir() for path in inner.iterdir())
-    return f"; if these are in {inner}, give that" if deeper else ""
-
-
-def _natural(name: str) -> tuple[int, int, str]:
-    """Numbers in their order, then names in theirs."""
-    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
-
-
 def _set(reader: Reader, catalogue: Catalogue, members: np.ndarray, classes: tuple[str, ...]) -> ImageSet:
     number = {name: i for i, name in enumerate(classes)}
     labels = torch.tensor([number.get(catalogue.labels[i], -1) for i in members], dtype=torch.int64)
@@ -292,16 +134,3 @@ def _set(reader: Reader, catalogue: Catalogue, members: np.ndarray, classes: tup
     if catalogue.boxes is not None:
         boxes = reader.preprocessing.boxes(catalogue.boxes[members], catalogue.sizes[members])
     return ImageSet(reader, members, labels, torch.from_numpy(boxes))
-
-
-def _usual_size(sizes: np.ndarray) -> tuple[int, int]:
-    """(height, width) of what the network sees, where nobody says."""
-    width, height = sizes[0].tolist()
-    if (sizes == sizes[0]).all() and max(width, height) <= OWN_SIDE:
-        return height, width
-    return SIDE, SIDE
-
-
-def _none_readable(where: str, skipped: Sequence[Skipped]) -> str:
-    first = f", the first, {skipped[0].name}: {skipped[0].reason}" if skipped else ""
-    return f"{where}: none of its {len(skipped)} images can be read{first}"

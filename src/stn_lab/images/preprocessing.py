@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..errors import UserError
 from .decoding import WHITE, Image, Unreadable, decode, eight_bit
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Fit = Literal["letterbox", "squeeze"]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -50,12 +51,14 @@ class Preprocessing:
         if self.fit not in get_args(Fit):
             raise UserError(f"fit must be one of {', '.join(get_args(Fit))}; got {self.fit!r}")
 
-    def read(self, path: str | Path) -> Tensor:
+    def read(self, path: str | Path) -> "Tensor":
         """One file as a network takes it: (C, H, W), float32 in 0 ... 1.
 
         Raises:
             UserError: the file is no image, or damaged.
         """
+        import torch
+
         try:
             return torch.tensor(self.pixels_of_file(str(path))).float() / 255  # a copy: Pillow lends its own memory
         except Unreadable as error:

@@ -36,8 +36,6 @@ WIDTHS = range(4, 513)
 
 Builder = Callable[[int, tuple[int, int], int, int], nn.Module]
 CLASSIFIERS: dict[str, Builder] = {"fcn": fcn, "cnn": cnn, "resnet": residual}
-SMALLEST = 28  # pixels along each side of an image, for the networks of the paper
-SMALLEST_VIEW = 21  # that two convolutions of the plain CNN, 9x9 and 7x7, leave something of
 
 
 def build(spec: ModelSpec, canvas: Canvas, *, filters: int, weights: Weights = "none") -> DigitClassifier:
@@ -59,17 +57,7 @@ def build(spec: ModelSpec, canvas: Canvas, *, filters: int, weights: Weights = "
     """
     if spec.network.startswith(TIMM):
         return _network_of_timm(spec, canvas, weights)
-    if spec.network != "resnet" and min(canvas.size) < SMALLEST:
-        height, width = canvas.size
-        raise UserError(
-            f"{spec.label} needs images of {SMALLEST} pixels or more along each side, these have {height} x {width}; "
-            f"take --size {SMALLEST} or a resnet"
-        )
-    if spec.network == "cnn" and spec.crop is not None and spec.crop < SMALLEST_VIEW:
-        raise UserError(
-            f"{spec.label} needs a view of {SMALLEST_VIEW} pixels or more; got --view {spec.crop}; "
-            "take an fcn or a resnet"
-        )
+    spec.check_size(canvas.size)
     plain = "resnet" if spec.network == "resnet" else "cnn"
     first = max(4, filters // 4) if plain == "resnet" else filters
     if spec.network == plain and spec.family is None:

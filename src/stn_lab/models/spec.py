@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from spatial_transformer.sampling import Mode
 
 NetworkName = Literal["fcn", "cnn", "resnet", "st-fcn", "st-cnn", "st-resnet"]
+SMALLEST = 28  # pixels along each side of an image, for the networks of the paper
+SMALLEST_VIEW = 21  # that two convolutions of the plain CNN, 9x9 and 7x7, leave something of
 TIMM = "timm:"  # before the name of one of timm's networks
 FamilyName = Literal[
     "translation",
@@ -106,6 +108,21 @@ class ModelSpec:
                 f"the transformer of {label!r} hands over maps of the size that its layer takes; leave out --view"
             )
         return cls(label, network, family, transformers, looks, crop=view, before=before)
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Raises UserError where images of (height, width), or what a transformer hands over, are too small for it."""
+        if self.network not in ("fcn", "cnn"):
+            return
+        if min(size) < SMALLEST:
+            raise UserError(
+                f"{self.label} needs images of {SMALLEST} pixels or more along each side, these have {size[0]} x "
+                f"{size[1]}; take --size {SMALLEST} or a resnet"
+            )
+        if self.network == "cnn" and self.crop is not None and self.crop < SMALLEST_VIEW:
+            raise UserError(
+                f"{self.label} needs a view of {SMALLEST_VIEW} pixels or more; got --view {self.crop}; "
+                "take an fcn or a resnet"
+            )
 
 
 def need_timm() -> None:

@@ -3,12 +3,15 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..models.spec import TIMM, ModelSpec, need_timm
 from ..tasks.data import Data
 from ..training.config import Budget
+
+if TYPE_CHECKING:
+    from ..images.survey import Survey
 
 PRETRAINED = "pretrained"  # weights, where a network has them
 
@@ -48,6 +51,18 @@ class Experiment:
             raise UserError(f"--view must be from 1 to 4096 pixels; got {self.view}")
         self._check_weights(any(TIMM in self.spec(label).network for label in self.models))
 
+    def survey(self) -> "Survey | None":
+        """A look at people's own images, without PyTorch; None for what is built in.
+
+        Raises:
+            UserError: there is something wrong with them, or they are too small for a model.
+        """
+        found = self.data.survey()
+        if found is not None:
+            for label in self.models:
+                self.spec(label).check_size(found.preprocessing.size)
+        return found
+
     def _check_weights(self, has_timm: bool) -> None:
         if has_timm:
             need_timm()
@@ -81,6 +96,7 @@ class Experiment:
             KeyError: an entry is missing.
         """
         earlier: dict[str, Any] = {
+            "keep": "best",
             "patience": 0,
             "label_smoothing": 0.0,
             "looks": 1,

@@ -11,6 +11,7 @@ from ..digits import DataName, DistortionName
 from ..errors import UserError
 
 if TYPE_CHECKING:
+    from ..images.survey import Survey
     from .classification import ImageClassification
 
 BUILT_IN = get_args(DataName)
@@ -86,13 +87,30 @@ class Data:
         names = chosen.to_json()
         return cls(**{name: values[name] for name in names})
 
-    def task(self) -> "ImageClassification":
+    def survey(self) -> "Survey | None":
+        """A look at people's own images, without PyTorch; None for what is built in.
+
+        Raises:
+            UserError: nothing there, nothing to tell apart, or something that contradicts itself.
+        """
+        if self.is_built_in:
+            return None
+        from ..images.survey import ReadOptions, survey  # brings numpy and Pillow
+
+        size = None if self.size is None else (self.size, self.size)
+        return survey(self.data, ReadOptions(size, self.channels, self.fit, group_by=self.group_by))
+
+    def task(self, found: "Survey | None" = None) -> "ImageClassification":
         """What is learnt, with its images.
+
+        Args:
+            found: what `survey` has found, where that has been asked already.
 
         Raises:
             UserError: the images are damaged, or not there and not to be fetched.
         """
-        return self._digits() if self.is_built_in else self._own_images()
+        found = found or self.survey()
+        return self._digits() if found is None else self._own_images(found)
 
     def _digits(self) -> "ImageClassification":
         from ..digits.distortions import DISTORTIONS
@@ -101,12 +119,10 @@ class Data:
 
         return DistortedDigits(load(self.data), DISTORTIONS[self.distortion])
 
-    def _own_images(self) -> "ImageClassification":
-        from ..images import Augmentation, ReadOptions, read
+    def _own_images(self, found: "Survey") -> "ImageClassification":
+        from ..images.augmentation import Augmentation
+        from ..images.data import of_survey
         from .own_images import OwnImages
 
-        size = None if self.size is None else (self.size, self.size)
-        options = ReadOptions(size, self.channels, self.fit, group_by=self.group_by)
         slight = Augmentation(degrees=10, scale=1.1, shift=0.05, brightness=0.1, contrast=0.2)
-        augmentation = slight if self.augment else Augmentation()
-        return OwnImages(read(self.data, options), augmentation, weighted=self.class_weights)
+        return OwnImages(of_survey(found), slight if self.augment else Augmentation(), weighted=self.class_weights)

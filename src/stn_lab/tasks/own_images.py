@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..images import Augmentation, ImageData, ImageSet, TrainingBatches, skipped_lines
+from ..images.augmentation import Augmentation
+from ..images.batches import TrainingBatches
+from ..images.data import ImageData, skipped_lines
+from ..images.sets import ImageSet
 from ..poses import Pose, PoseSource, pose_of_boxes
 from .classification import ImageClassification
 from .task import Batch, Draw

@@ -133,6 +133,13 @@ def test_the_network_is_left_with_its_best_weights(tmp_path, monkeypatch):
     assert not torch.equal(best["0.weight"], weights(tmp_path)["0.weight"])
 
 
+def test_it_is_left_with_its_last_weights_where_these_are_to_be_kept(tmp_path, monkeypatch):
+    validated(monkeypatch, 0.5, 0.25, 0.75)
+    net, budget = network(), replace(BUDGET, keep="last")
+    assert learn(Doubling(), net, tmp_path, budget, MACHINE)["best_step"] == 12
+    assert all(torch.equal(value, weights(tmp_path)[name]) for name, value in net.state_dict().items())
+
+
 def test_a_loss_that_is_not_a_number_is_never_the_best(tmp_path, monkeypatch):
     validated(monkeypatch, float("nan"), 0.5, float("nan"))
     assert train(tmp_path)[1]["best_step"] == 8
