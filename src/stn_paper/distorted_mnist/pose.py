@@ -74,6 +74,7 @@ pose = Table(
         dropout("smoothing-dropout-0.2", 0.2, {**SMOOTHED, **LAST}),
         dropout("smoothing-dropout-0.4", 0.4, {**SMOOTHED, **LAST}),
         arm("smoothing-last", {**SMOOTHED, **LAST}),
+        arm("st-cnn-smoothing-last", {**SMOOTHED, **LAST}, "st-cnn:affine"),
         arm("smoothing-last-weight-decay-0.1", {**SMOOTHED, **LAST, "weight_decay": 0.1}),
         arm("smoothing-last-weight-decay-0.3", {**SMOOTHED, **LAST, "weight_decay": 0.3}),
         arm("smoothing-last-lr-0.01", {**SMOOTHED, **LAST, "lr": 0.01}),
