@@ -3,9 +3,10 @@
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import UserError
+from ..models.spec import LocaliserName
 from ..runs.experiment import PRETRAINED, Experiment
 from ..runs.folder import RunFolder
 from ..tasks.data import Data
@@ -46,6 +47,10 @@ class Train:
     view: int | None = None
     """Pixels along each side of what a transformer hands over; by default as many as the image has. With fewer than it
     takes to tell classes apart in the whole image, the transformer learns to look closely."""
+    localiser: Literal["auto", "paper", "keypoints"] = "auto"
+    """What says where to look. paper: layers like those of the network, as in the paper. keypoints: maps of features
+    and where each is seen, for things that may be anywhere. auto: paper for digits and keypoints for your own images.
+    Transformers of resnet and timm take keypoints in any case."""
     weights: str = PRETRAINED
     """Of networks of timm: pretrained, which timm fetches; a file; or none, to begin at random."""
     name: str = ""
@@ -73,8 +78,11 @@ class Train:
     def experiment(self) -> Experiment:
         labels = [label.strip() for label in (self.compare or self.model).split(",")]
         models = tuple(label for label in labels if label)
+        usual: LocaliserName = "paper" if self.data.is_built_in else "keypoints"
+        localiser = usual if self.localiser == "auto" else self.localiser
         return Experiment(
-            self.data, self.budget, models, self.family, self.looks, self.transformers, self.weights, self.view
+            *(self.data, self.budget, models, self.family, self.looks, self.transformers, self.weights, self.view),
+            localiser=localiser,
         )
 
     def _with_steps(self, experiment: Experiment) -> Experiment:

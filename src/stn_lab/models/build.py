@@ -138,7 +138,7 @@ def _transformer(
 
 
 def _localiser(spec: ModelSpec, canvas: Canvas) -> nn.Module:
-    if spec.network == "resnet" or spec.network.startswith(TIMM):
+    if spec.localiser == "keypoints" or spec.network == "resnet" or spec.network.startswith(TIMM):
         return st.KeypointLocaliser(canvas.channels)
     if spec.network == "cnn":
         return st.PaperCNNLocaliser(canvas.channels, canvas.size)

@@ -13,6 +13,7 @@ NetworkName = Literal["fcn", "cnn", "resnet", "st-fcn", "st-cnn", "st-resnet"]
 SMALLEST = 28  # pixels along each side of an image, for the networks of the paper
 SMALLEST_VIEW = 21  # that two convolutions of the plain CNN, 9x9 and 7x7, leave something of
 TIMM = "timm:"  # before the name of one of timm's networks
+LocaliserName = Literal["paper", "keypoints"]
 FamilyName = Literal[
     "translation",
     "attention",
@@ -64,6 +65,8 @@ class ModelSpec:
         antialias: where a transformer's output is pooled, have the transformer make it half as large instead, and
             average where it shrinks.
         before: the layer of a network of timm that the transformer stands in front of; the image if None.
+        localiser: what says where to look: "paper", layers like those of the network as the paper has them, or
+            "keypoints", `KeypointLocaliser`, as residual networks and those of timm have it in any case.
     """
 
     label: str
@@ -76,10 +79,18 @@ class ModelSpec:
     mode: "Mode" = "bilinear"
     antialias: bool = False
     before: str | None = None
+    localiser: LocaliserName = "paper"
 
     @classmethod
     def parse(
-        cls, label: str, family: str, *, looks: int = 1, transformers: int = 1, view: int | None = None
+        cls,
+        label: str,
+        family: str,
+        *,
+        looks: int = 1,
+        transformers: int = 1,
+        view: int | None = None,
+        localiser: LocaliserName = "paper",
     ) -> "ModelSpec":
         """Read "cnn", "st-cnn", "st-cnn:tps", "timm:resnet18", "st-timm:resnet18:tps" or "st-timm:resnet18@layer2".
 
@@ -89,6 +100,7 @@ class ModelSpec:
             looks: of all transformers.
             transformers: how many a model with a transformer has.
             view: the side of what they hand over, in pixels; that of what they are given if None.
+            localiser: of the networks of the paper.
 
         Raises:
             UserError: there is no such network or family.
@@ -107,7 +119,7 @@ class ModelSpec:
             raise UserError(
                 f"the transformer of {label!r} hands over maps of the size that its layer takes; leave out --view"
             )
-        return cls(label, network, family, transformers, looks, crop=view, before=before)
+        return cls(label, network, family, transformers, looks, crop=view, before=before, localiser=localiser)
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Raises UserError where images of (height, width), or what a transformer hands over, are too small for it."""

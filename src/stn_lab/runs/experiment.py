@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from ..models.spec import TIMM, ModelSpec, need_timm
+from ..models.spec import TIMM, LocaliserName, ModelSpec, need_timm
 from ..tasks.data import Data
 from ..training.config import Budget
 
@@ -28,6 +28,7 @@ class Experiment:
     transformers: int = 1
     weights: str = PRETRAINED
     view: int | None = None
+    localiser: LocaliserName = "paper"
 
     def check(self) -> None:
         """Refuse what cannot be trained, as far as that can be seen without building a network.
@@ -73,7 +74,14 @@ class Experiment:
 
     def spec(self, label: str) -> ModelSpec:
         """What one of the models is made of."""
-        return ModelSpec.parse(label, self.family, looks=self.looks, transformers=self.transformers, view=self.view)
+        return ModelSpec.parse(
+            label,
+            self.family,
+            looks=self.looks,
+            transformers=self.transformers,
+            view=self.view,
+            localiser=self.localiser,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """One flat dictionary."""
@@ -85,6 +93,7 @@ class Experiment:
             "transformers": self.transformers,
             "weights": self.weights,
             "view": self.view,
+            "localiser": self.localiser,
             **dataclasses.asdict(self.budget),
         }
 
@@ -103,8 +112,9 @@ class Experiment:
             "transformers": 1,
             "weights": PRETRAINED,
             "view": None,
+            "localiser": "paper",
         }  # runs before these
         values = earlier | values
         budget = Budget(**{field.name: values[field.name] for field in dataclasses.fields(Budget)})
-        rest = {name: values[name] for name in ("family", "looks", "transformers", "weights", "view")}
+        rest = {name: values[name] for name in ("family", "looks", "transformers", "weights", "view", "localiser")}
         return cls(Data.from_json(values), budget, tuple(values["models"]), **rest)

@@ -15,8 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
+import spatial_transformer as st
 import stn_lab
 from stn_lab.cli import main
+from stn_lab.commands.train import Train
+from stn_lab.runs.experiment import Experiment
+from stn_lab.tasks.data import Data
 from stn_lab.training import checkpoint
 from stn_lab.training.loop import Loop
 from stn_lab.views.wording import short
@@ -175,6 +179,9 @@ def test_an_npz_of_flat_rows_is_trained_on(tmp_path):
     config = json.loads((tmp_path / "runs" / "clutter-st-cnn" / "config.json").read_text())
     assert config["class_weights"] is True
     assert "distortion" not in config
+    assert config["localiser"] == "keypoints"
+    network = stn_lab.load(tmp_path / "runs" / "clutter-st-cnn").network
+    assert isinstance(network.transformer.localiser, st.KeypointLocaliser)
     result = json.loads((tmp_path / "runs" / "clutter-st-cnn" / "results.json").read_text())["st-cnn"]
     assert result["test_images"] == 8
 
@@ -288,7 +295,7 @@ def test_a_transformer_may_look_twice(folder, tmp_path, capfd):
     assert "looks: 2 then, 3 now" in capfd.readouterr().err
     assert stn(*flags, "--looks", 0, "--overwrite") == 2
     config = json.loads((tmp_path / "two" / "config.json").read_text())
-    del config["looks"], config["label_smoothing"]  # as earlier runs have it
+    del config["looks"], config["label_smoothing"], config["keep"]  # as earlier runs have it
     (tmp_path / "two" / "config.json").write_text(json.dumps(config))
     assert stn(*flags, "--resume") == 0
 
@@ -329,3 +336,20 @@ def test_models_that_cannot_be_made_are_refused_at_once(flags, message, monkeypa
 def test_weights_that_are_not_there_are_named(timm, tmp_path, capfd):
     assert stn("train", "--model", "timm:little.a1", "--weights", "gone.pt", "--runs", tmp_path) == 2
     assert "--weights must be pretrained, none or a file that is there; got 'gone.pt'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "asked", "expected"),
+    [
+        ("digits", "auto", "paper"),
+        ("digits", "keypoints", "keypoints"),
+        ("x", "auto", "keypoints"),
+        ("x", "paper", "paper"),
+    ],
+)
+def test_digits_are_looked_for_as_in_the_paper_and_things_in_photographs_by_keypoints(data, asked, expected):
+    experiment = Train(Data(data), localiser=asked).experiment()
+    assert experiment.spec("st-cnn").localiser == expected
+    earlier = experiment.to_json() | {"data": "digits", "distortion": "R"}
+    del earlier["localiser"]
+    assert Experiment.from_json(earlier).localiser == "paper"  # what there was before there was a choice

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import spatial_transformer as st
 from stn_lab.digits.distortions import DISTORTIONS
 from stn_lab.errors import UserError
 from stn_lab.models.build import FAMILIES, build, count_parameters
@@ -139,6 +140,17 @@ def test_a_view_is_what_the_network_behind_the_transformer_sees():
         network = build(ModelSpec.parse(label, "affine", view=12), DISTORTIONS["R"], filters=32)
         assert network.transformer(torch.rand(2, 1, 28, 28)).shape == (2, 1, 12, 12)
         assert network(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("label", ["st-cnn", "st-fcn"])
+def test_the_papers_networks_may_look_by_keypoints(label):
+    paper, keypoints = (
+        build(ModelSpec.parse(label, "affine", localiser=localiser), DISTORTIONS["R"], filters=32)
+        for localiser in ("paper", "keypoints")
+    )
+    assert not isinstance(paper.transformer.localiser, st.KeypointLocaliser)
+    assert isinstance(keypoints.transformer.localiser, st.KeypointLocaliser)
+    assert count_parameters(keypoints) == pytest.approx(count_parameters(paper), rel=0.1)
 
 
 def test_a_view_too_small_for_the_papers_convolutions_is_refused():
