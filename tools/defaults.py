@@ -65,7 +65,7 @@ def kinds(colour: str) -> dict[str, Kind]:
         "digits": Kind("scikit-learn's digits, rotated, scaled and moved", Data("digits"), "st-cnn", (400, 1600)),
         "mnist": Kind("MNIST, moved, with clutter", Data("mnist", distortion="TC"), "st-fcn", (500, 2000), filters=64),
         "colour": Kind(
-            "digits on plates on photographs", Data(colour), "st-resnet", (800, 2400), 32, 64, "attention", 16
+            "digits on plates on photographs", Data(colour), "st-cnn", (1000, 2500), 32, 32, "attention", 28
         ),
     }
 
@@ -91,7 +91,8 @@ def train(kind: Kind, cell: Cell) -> dict[str, Any]:
         seed=cell.seed,
         validations=5,
     )
-    experiment = Experiment(kind.data, budget, (kind.model,), kind.family, view=kind.view)
+    localiser = "paper" if kind.data.is_built_in else "keypoints"  # as `stn train` has it
+    experiment = Experiment(kind.data, budget, (kind.model,), kind.family, view=kind.view, localiser=localiser)
     task = kind.data.task()
     torch.manual_seed(cell.seed)
     network = build_model(experiment, task, kind.model)
