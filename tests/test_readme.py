@@ -52,11 +52,16 @@ def test_the_table_of_the_colour_set_is_the_one_of_results():
     )
     assert f"| `resnet` | **{plain['error_percent']:.2f}** ± {plain['standard_error']:.2f} |" in page
     assert f"{shorter['boxes_found_percent']:.1f} % of the boxes were met" in page
-    for name in ("cnn", "st-cnn"):
-        result = json.loads((ROOT / "results" / "own-images" / f"{name}--seed0.json").read_text())
-        assert f"{result['error_percent']:.2f}" in page
-    for path in (ROOT / "results" / "own-images").glob("st-cnn--view*.json"):
-        result, (_, view, rate, _) = json.loads(path.read_text()), path.stem.split("--")
+    folder = ROOT / "results" / "own-images"
+    cnn, st_cnn = (json.loads((folder / f"{name}--seed0.json").read_text()) for name in ("cnn", "st-cnn"))
+    assert f"| `cnn` | {cnn['error_percent']:.2f} ± {cnn['standard_error']:.2f} |" in page
+    seen = f"28 x 28 | {st_cnn['box_overlap_mean']:.2f} | {st_cnn['boxes_found_percent']:.1f} % |"
+    assert f"| `st-cnn` | **{st_cnn['error_percent']:.2f}** ± {st_cnn['standard_error']:.2f} | {seen}" in page
+    assert f"{st_cnn['ms_per_step'] / cnn['ms_per_step']:.2f} of the time" in page
+    longer = json.loads((folder / "cnn--5000-steps--seed0.json").read_text())
+    assert f"{longer['error_percent']:.2f} %" in page
+    for path in folder.glob("st-cnn--paper-localiser--view*.json"):
+        result, (_, _, view, rate, _) = json.loads(path.read_text()), path.stem.split("--")
         row = f"| {view[5:]} | {rate[3:]} | {result['steps']:,} | {result['error_percent']:.1f} |"
         assert row in page
         assert result["boxes_found_percent"] == 0

@@ -71,7 +71,7 @@ def test_every_line_of_the_walk_runs(tmp_path, monkeypatch, capfd, stn_process):
         else:
             main([*small(arguments), *more.get(arguments[0], ["--device", "cpu"])])
         walked.append(arguments[0])
-    assert walked == ["tools/colour_set.py", "train", "predict", "predict", "rectify", "export", "demo"]
+    assert walked == ["tools/colour_set.py", "train", "train", "predict", "predict", "rectify", "export", "demo"]
     with (tmp_path / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     coco = json.loads((tmp_path / "rectified" / "regions.json").read_text())
