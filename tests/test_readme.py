@@ -70,6 +70,15 @@ def test_the_table_of_the_colour_set_is_the_one_of_results():
     assert f"| {looking['boxes_found_percent']:.1f} % |" in page
 
 
+@pytest.mark.parametrize("model", ["cnn", "st-cnn", "resnet", "st-resnet"])
+def test_what_is_said_of_photographs_is_in_results(model):
+    result = json.loads((ROOT / "results" / "own-images" / f"{model}--seed0.json").read_text())
+    (row,) = (line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| `{model}`,"))
+    row = row.replace("*", "")
+    assert f", {result['steps']:,} steps | {result['error_percent']:.2f} ± {result['standard_error']:.2f} |" in row
+    assert (f"| {result['boxes_found_percent']:.1f} % |" if "boxes_found_percent" in result else "| |") in row
+
+
 def test_the_answers_of_the_demo_under_load_are_those_of_results():
     page = " ".join((ROOT / "docs" / "own-images.md").read_text().split())
     load = json.loads((ROOT / "results" / "stn-demo" / "load.json").read_text())
