@@ -16,6 +16,8 @@ from ..training.process import is_first_process
 if TYPE_CHECKING:
     from ..images.survey import Survey
 
+OWN_RATE = 1e-3  # docs/defaults.md
+
 
 @dataclass(frozen=True)
 class Train:
@@ -30,6 +32,9 @@ class Train:
     machine: Machine = field(default_factory=Machine)
     steps: int | None = None
     """Updates of the weights: 3000, and with --resume those of the run, unless said otherwise."""
+    lr: float | None = None
+    """Highest learning rate of the schedule. By default 0.004; 0.001 on your own images for all networks but resnets:
+    on photographs the paper's learnt nothing at 0.004. With --resume that of the run."""
     model: str = "st-cnn"
     """fcn and cnn, the paper's, or resnet, for photographs; st-cnn, ... with a transformer in front, and st-cnn:tps to
     name the family with it. timm:resnet18, ... any network of timm, if that is installed; st-timm:resnet18@layer2 with
@@ -66,7 +71,7 @@ class Train:
     """Print what share of a training step goes into making the data."""
 
     def __call__(self) -> None:
-        experiment = self._with_steps(self.experiment())
+        experiment = self.experiment()
         experiment.check()
         self.machine.check()
         folder = RunFolder(self.path(experiment))
@@ -80,16 +85,21 @@ class Train:
         models = tuple(label for label in labels if label)
         usual: LocaliserName = "paper" if self.data.is_built_in else "keypoints"
         localiser = usual if self.localiser == "auto" else self.localiser
-        return Experiment(
+        experiment = Experiment(
             *(self.data, self.budget, models, self.family, self.looks, self.transformers, self.weights, self.view),
             localiser=localiser,
         )
+        return replace(experiment, budget=self._budget(experiment))
 
-    def _with_steps(self, experiment: Experiment) -> Experiment:
-        steps = self.steps
-        if self.resume and steps is None:
-            steps = RunFolder.open(self.path(experiment)).experiment().budget.steps
-        return experiment if steps is None else replace(experiment, budget=replace(experiment.budget, steps=steps))
+    def _budget(self, experiment: Experiment) -> Budget:
+        """With the steps and the rate that are asked for, those of the run that is resumed, or the usual ones."""
+        usual = self.budget
+        if self.resume and None in (self.steps, self.lr):
+            usual = RunFolder.open(self.path(experiment)).experiment().budget
+        elif not self.data.is_built_in and not all(_network(label) == "resnet" for label in experiment.models):
+            usual = replace(usual, lr=OWN_RATE)
+        steps = usual.steps if self.steps is None else self.steps
+        return replace(self.budget, steps=steps, lr=usual.lr if self.lr is None else self.lr)
 
     def path(self, experiment: Experiment) -> Path:
         if Path(self.name).name != self.name:
@@ -102,6 +112,11 @@ class Train:
             RunFolder.open(folder.path).expect(experiment)
         else:
             folder.check_free(overwrite=self.overwrite)
+
+
+def _network(label: str) -> str:
+    """ "resnet" of "st-resnet:tps"."""
+    return label.removeprefix("st-").partition(":")[0]
 
 
 def _train(options: Train, folder: RunFolder, experiment: Experiment, found: "Survey | None") -> None:

@@ -19,7 +19,7 @@ class Budget:
     """Images per step, over all devices together."""
     optimiser: Literal["adamw", "sgd"] = "adamw"
     """AdamW or SGD (momentum 0.9)."""
-    lr: float = 4e-3
+    lr: tyro.conf.Suppress[float] = 4e-3  # as `steps`
     """Highest learning rate of the schedule."""
     drops: int = 0
     """How often the learning rate falls to a tenth, evenly spread over the steps; 0: one cycle, up and down again."""

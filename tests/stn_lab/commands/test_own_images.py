@@ -287,6 +287,31 @@ def test_other_images_are_evaluated_on_without_a_trace(run, tmp_path, capfd):
     assert stn("evaluate", run, "--data", tmp_path / "other", "--sweep", "scale") == 2
 
 
+@pytest.mark.parametrize(
+    ("data", "models", "asked", "expected"),
+    [
+        ("digits", "cnn,st-cnn", None, 4e-3),
+        ("x", "cnn,st-cnn:tps", None, 1e-3),
+        ("x", "resnet,st-resnet:attention", None, 4e-3),
+        ("x", "resnet,st-cnn", None, 1e-3),
+        ("x", "timm:resnet18", None, 1e-3),
+        ("x", "st-cnn", 0.004, 4e-3),
+        ("digits", "st-cnn", 0.5, 0.5),
+    ],
+)
+def test_the_papers_networks_learn_slower_on_photographs_unless_told(data, models, asked, expected):
+    assert Train(Data(data), compare=models, lr=asked).experiment().budget.lr == expected
+
+
+def test_a_run_that_is_resumed_goes_on_at_its_rate(folder, tmp_path, capfd):
+    flags = ["train", "--data", folder, *FEW, "--model", "st-cnn", "--size", 32, "--runs", tmp_path, "--name", "rate"]
+    assert stn(*flags, "--lr", 0.002) == 0
+    assert stn(*flags, "--resume") == 0
+    assert json.loads((tmp_path / "rate" / "config.json").read_text())["lr"] == 0.002
+    assert stn(*flags, "--lr", 0.003, "--resume") == 2
+    assert "lr: 0.002 then, 0.003 now" in capfd.readouterr().err
+
+
 def test_a_transformer_may_look_twice(folder, tmp_path, capfd):
     flags = ["train", "--data", folder, *FEW, "--model", "st-resnet", "--size", 32, "--runs", tmp_path, "--name", "two"]
     assert stn(*flags, "--looks", 2) == 0
