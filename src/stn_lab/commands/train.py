@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import UserError
-from ..models.spec import LocaliserName
 from ..runs.experiment import PRETRAINED, Experiment
 from ..runs.folder import RunFolder
 from ..tasks.data import Data
@@ -55,7 +54,7 @@ class Train:
     localiser: Literal["auto", "paper", "keypoints"] = "auto"
     """What says where to look. paper: layers like those of the network, as in the paper. keypoints: maps of features
     and where each is seen, for things that may be anywhere. auto: paper for digits and keypoints for your own images.
-    Transformers of resnet and timm take keypoints in any case."""
+    Transformers of resnet and timm take keypoints in any case. With --resume auto is what the run has."""
     weights: str = PRETRAINED
     """Of networks of timm: pretrained, which timm fetches; a file; or none, to begin at random."""
     name: str = ""
@@ -83,23 +82,24 @@ class Train:
     def experiment(self) -> Experiment:
         labels = [label.strip() for label in (self.compare or self.model).split(",")]
         models = tuple(label for label in labels if label)
-        usual: LocaliserName = "paper" if self.data.is_built_in else "keypoints"
-        localiser = usual if self.localiser == "auto" else self.localiser
         experiment = Experiment(
-            *(self.data, self.budget, models, self.family, self.looks, self.transformers, self.weights, self.view),
-            localiser=localiser,
+            self.data, self.budget, models, self.family, self.looks, self.transformers, self.weights, self.view
         )
-        return replace(experiment, budget=self._budget(experiment))
+        usual = self._usual(experiment)
+        steps = usual.budget.steps if self.steps is None else self.steps
+        lr = usual.budget.lr if self.lr is None else self.lr
+        localiser = usual.localiser if self.localiser == "auto" else self.localiser
+        return replace(experiment, budget=replace(self.budget, steps=steps, lr=lr), localiser=localiser)
 
-    def _budget(self, experiment: Experiment) -> Budget:
-        """With the steps and the rate that are asked for, those of the run that is resumed, or the usual ones."""
-        usual = self.budget
-        if self.resume and None in (self.steps, self.lr):
-            usual = RunFolder.open(self.path(experiment)).experiment().budget
-        elif not self.data.is_built_in and not all(_network(label) == "resnet" for label in experiment.models):
-            usual = replace(usual, lr=OWN_RATE)
-        steps = usual.steps if self.steps is None else self.steps
-        return replace(self.budget, steps=steps, lr=usual.lr if self.lr is None else self.lr)
+    def _usual(self, experiment: Experiment) -> Experiment:
+        """Has what was not asked for as the run that is resumed has it, or as it suits the data."""
+        if self.resume:
+            return RunFolder.open(self.path(experiment)).experiment()
+        if self.data.is_built_in:
+            return experiment
+        residual = all(experiment.spec(label).network == "resnet" for label in experiment.models)
+        budget = self.budget if residual else replace(self.budget, lr=OWN_RATE)
+        return replace(experiment, budget=budget, localiser="keypoints")
 
     def path(self, experiment: Experiment) -> Path:
         if Path(self.name).name != self.name:
@@ -112,11 +112,6 @@ class Train:
             RunFolder.open(folder.path).expect(experiment)
         else:
             folder.check_free(overwrite=self.overwrite)
-
-
-def _network(label: str) -> str:
-    """ "resnet" of "st-resnet:tps"."""
-    return label.removeprefix("st-").partition(":")[0]
 
 
 def _train(options: Train, folder: RunFolder, experiment: Experiment, found: "Survey | None") -> None:

@@ -227,5 +227,6 @@ def _usual_size(sizes: np.ndarray) -> tuple[int, int]:
 
 
 def none_readable(where: str, skipped: Sequence[Skipped]) -> str:
+    """What is said of a source in which no image can be read."""
     first = f", the first, {skipped[0].name}: {skipped[0].reason}" if skipped else ""
     return f"{where}: none of its {len(skipped)} images can be read{first}"

@@ -308,6 +308,10 @@ def test_a_run_that_is_resumed_goes_on_at_its_rate(folder, tmp_path, capfd):
     assert stn(*flags, "--lr", 0.002) == 0
     assert stn(*flags, "--resume") == 0
     assert json.loads((tmp_path / "rate" / "config.json").read_text())["lr"] == 0.002
+    config = json.loads((tmp_path / "rate" / "config.json").read_text())
+    config["localiser"] = "paper"  # as runs from before there was a choice
+    (tmp_path / "rate" / "config.json").write_text(json.dumps(config))
+    assert stn(*flags, "--resume") == 0
     assert stn(*flags, "--lr", 0.003, "--resume") == 2
     assert "lr: 0.002 then, 0.003 now" in capfd.readouterr().err
 
